@@ -1,0 +1,134 @@
+/* L1: the YAML file, ${NAME} from the environment and defaults become one validated struct that never changes.
+ * A reload makes a new one; holders keep theirs by reference. */
+#ifndef REMORA_CONFIG_H
+#define REMORA_CONFIG_H
+
+#include "remora/base.h"
+
+typedef enum rm_scope { RM_SCOPE_KEY = 0, RM_SCOPE_TEAM, RM_SCOPE_SHARED } rm_scope;
+typedef enum rm_anonymous { RM_ANONYMOUS_PRIVATE = 0, RM_ANONYMOUS_SHARED, RM_ANONYMOUS_REFUSE } rm_anonymous;
+typedef enum rm_mode { RM_MODE_OFF = 0, RM_MODE_SHADOW, RM_MODE_SERVE } rm_mode;
+typedef enum rm_merge { RM_MERGE_OFF = 0, RM_MERGE_ON, RM_MERGE_DETERMINISTIC } rm_merge;
+typedef enum rm_batch_mode { RM_BATCH_AUTO = 0, RM_BATCH_OFF } rm_batch_mode;
+
+typedef struct rm_config_upstream {
+    const char *name;
+    rm_dialect dialect;
+    const char *base_url;    /* without a trailing slash */
+    const char *origin;      /* scheme://host:port of base_url */
+    const char *api_key;     /* NULL: the caller's own */
+    const char *ca_file;     /* NULL: the system's */
+    const char *proxy;       /* NULL: the environment's */
+    bool tls_verify, http2;
+    rm_batch_mode batch;
+} rm_config_upstream;
+
+enum { RM_CAP_TOOLS = 1, RM_CAP_JSON_SCHEMA = 2, RM_CAP_VISION = 4, RM_CAP_STREAMING = 8, RM_CAP_LOGPROBS = 16 };
+
+typedef struct rm_config_model {
+    const char *name;
+    const rm_config_upstream *upstream;
+    bool priced;
+    double price_input, price_cached_input, price_output; /* USD per million tokens; negative: not given */
+    int64_t context_tokens;     /* -1: not given */
+    bool capabilities_given;
+    unsigned capabilities;      /* RM_CAP_* */
+} rm_config_model;
+
+/* Strings live as long as the struct. Times in the unit of their name. Every field has a default. */
+typedef struct rm_config {
+    _Atomic uint32_t refs;
+    rm_arena arena;
+    const char *path;           /* NULL: defaults alone */
+
+    const char *listen, *admin, *data;
+    unsigned loops;             /* resolved: at least 1 */
+    const rm_config_upstream *upstreams;
+    size_t upstream_count;      /* at least 1: default openai at https://api.openai.com/v1 */
+    const rm_config_model *models;
+    size_t model_count;
+    const char *prices;         /* path or NULL */
+
+    struct {
+        rm_scope scope;
+        rm_anonymous anonymous;
+        struct {
+            rm_mode mode;       /* off | serve */
+            uint64_t ttl_ms, bytes_max;
+            bool serve_sampled;
+            bool fresh_ids;     /* ids: original | fresh */
+            bool store_truncated; /* finish_reason length or content_filter */
+            uint64_t stale_while_revalidate_ms, stale_if_error_ms;
+            bool compress;
+        } exact;
+        struct {
+            rm_mode mode;
+            double max_error;
+            const char *model;
+        } semantic;
+    } cache;
+    struct {
+        const char *precision;  /* auto | fp32 | bf16 | int8 */
+        unsigned workers;
+        uint64_t deadline_us;
+        const char *overflow;   /* head | head_tail | last_turn */
+    } embed;
+    struct {
+        rm_merge in_flight;
+        uint64_t bytes_max;
+        bool choices;           /* merge requests with n > 1 */
+    } merge;
+    bool trust_gateway_headers;
+    struct {
+        uint64_t header_ms, body_ms, idle_ms, connect_ms, first_byte_ms, stream_idle_ms, total_ms, silence_comment_ms,
+            drain_ms;
+    } timeouts;
+    struct {
+        unsigned per_request;
+        double budget;
+        unsigned budget_min;
+    } retries;
+    struct {
+        unsigned connections, connections_per_address;
+    } limits;
+    struct {
+        uint64_t embeddings_window_us;
+        struct {
+            bool on;
+            uint64_t window_ms;
+            unsigned requests_max;
+        } deferred;
+    } batch;
+    struct {
+        rm_mode mode;
+    } route;
+    struct {
+        const char *access;     /* "stdout", "off" or a path (reopened on SIGHUP) */
+        rm_log_level level;
+        bool bodies;            /* prompts and answers in the access log; off */
+    } log;
+    bool cors;
+} rm_config;
+
+/* What is wrong, one line a mistake: "FILE:LINE: PATH: what, and how to mend it". */
+typedef struct rm_config_errors {
+    rm_buf text;  /* lines ended by \n */
+    size_t count; /* also those over RM_CONFIG_ERRORS_MAX, which are not in text */
+} rm_config_errors;
+void rm_config_errors_init(rm_config_errors *errors);
+void rm_config_errors_deinit(rm_config_errors *errors);
+
+/* path NULL: defaults. Collects every mistake before it returns. RM_EINVAL: errors says what. RM_ENOMEM, RM_EIO (also
+ * in errors). One reference. Any thread; reads the environment. */
+rm_status rm_config_load(const char *path, rm_config **ret_config, rm_config_errors *errors) RM_WARN_UNUSED;
+/* The same from memory; `name` stands for FILE. */
+rm_status rm_config_parse(const char *name, rm_slice text, rm_config **ret_config, rm_config_errors *errors) RM_WARN_UNUSED;
+rm_config *rm_config_ref(rm_config *config);
+void rm_config_unref(rm_config *config); /* NULL is fine */
+
+const rm_config_model *rm_config_find_model(const rm_config *config, rm_slice name); /* NULL: not in the catalogue */
+
+/* Every option with type, default and one line of help, as Markdown (README) or text (--help). */
+rm_status rm_config_describe(bool markdown, rm_buf *out);
+
+#endif

@@ -1,0 +1,143 @@
+/* L1: what the providers' dialects mean: requests, answers, streams, errors, usage, prices. No sockets, no state.
+ * One thread an object; prices are immutable and shared. */
+#ifndef REMORA_PROVIDER_H
+#define REMORA_PROVIDER_H
+
+#include "remora/base.h"
+#include "remora/json.h"
+#include "remora/wire.h"
+
+rm_op rm_provider_op(rm_method method, rm_slice path);
+rm_dialect rm_provider_dialect(rm_op op, rm_slice path); /* Anthropic for /v1/messages and what is below it */
+const char *rm_op_name(rm_op op);                        /* "chat", "completions", …, "other" */
+const char *rm_op_gen_ai_name(rm_op op);                 /* OTel gen_ai.operation.name: chat, text_completion, embeddings */
+
+/* ---- requests ------------------------------------------------------------------------------------------------------- */
+
+/* LiteLLM's body field `cache`. */
+typedef struct rm_body_cache {
+    bool present, no_cache, no_store;
+    int64_t ttl_s, s_maxage_s; /* -1: not given */
+    rm_slice name_space;
+} rm_body_cache;
+
+/* What the steps need to know of a request. Slices lie in the arena or the body. */
+typedef struct rm_request_info {
+    rm_op op;
+    const rm_json *root;
+    rm_slice model;
+    bool stream;
+    bool include_usage;   /* the caller asked for the usage chunk (chat, completions) */
+    bool has_stream_options; /* an object that an injected include_usage joins */
+    bool usage_injectable; /* a stream of a dialect that knows stream_options (chat, completions) */
+    bool sampled;         /* temperature > 0 (or left out, where the provider's default is > 0) and no seed */
+    bool temperature_given;
+    bool seeded;
+    int64_t choices;      /* n; 1 if left out */
+    int64_t max_tokens;   /* -1: not given */
+    bool stateful;        /* Responses with store (true or left out), previous_response_id, conversation or background */
+    bool refers_media;    /* audio, or files and images by reference (file_id, input_audio, …) */
+    bool has_tools;
+    bool health_probe;    /* LiteLLM's: table in request.c */
+    rm_body_cache cache;
+} rm_request_info;
+
+/* RM_EPARSE: not a JSON object (the upstream shall say so). RM_ENOMEM. */
+rm_status rm_provider_read_request(rm_op op, rm_slice body, rm_arena *arena, rm_request_info *ret_info) RM_WARN_UNUSED;
+
+/* True for top-level members that cannot change the answer's meaning (stream, user, metadata …); each with its reason
+ * in one table. For rm_json_canonical. `user` is the rm_op (const rm_op *). */
+bool rm_provider_neutral_member(rm_slice key, const rm_json *value, void *op);
+
+/* The body as the upstream shall get it: without `cache`, with stream_options.include_usage true where `inject_usage`.
+ * *ret_body is `body` itself when nothing had to change. RM_ENOMEM. */
+rm_status rm_provider_upstream_body(const rm_request_info *info, rm_slice body, bool inject_usage, rm_arena *arena,
+                                    rm_slice *ret_body) RM_WARN_UNUSED;
+
+/* ---- answers --------------------------------------------------------------------------------------------------------- */
+
+typedef enum rm_finish {
+    RM_FINISH_NONE = 0, /* none seen (embeddings have none) */
+    RM_FINISH_STOP,     /* stop, tool_calls, end_turn, … : a whole answer */
+    RM_FINISH_LENGTH,
+    RM_FINISH_FILTER,
+    RM_FINISH_OTHER
+} rm_finish;
+
+/* What was learnt from a whole answer or a stream so far. Slices lie in the arena given. */
+typedef struct rm_answer {
+    rm_usage usage;
+    rm_slice model;
+    rm_slice id;
+    rm_slice service_tier;
+    rm_finish finish;     /* the worst over all choices: filter > length > other > stop */
+    bool error;           /* an error object, also inside a 2xx stream */
+    bool terminal;        /* streams: [DONE], message_stop, response.completed was seen; bodies: always */
+    double usage_cost_usd; /* usage.cost as some upstreams state it; -1: none */
+} rm_answer;
+
+/* RM_EPARSE: not JSON of this dialect. RM_ENOMEM. */
+rm_status rm_provider_read_body(rm_op op, rm_slice body, rm_arena *arena, rm_answer *ret_answer) RM_WARN_UNUSED;
+
+/* What one event is to the relay. */
+typedef struct rm_event_info {
+    bool usage_only;  /* chunk with choices [] and usage: strip for a caller that did not ask */
+    bool usage_null;  /* carries "usage":null only because include_usage was injected */
+    bool has_usage;   /* carries final usage: usage.cost may be set here (rm_provider_set_event_cost) */
+    bool terminal, error;
+} rm_event_info;
+
+/* Takes one event of a stream into `answer` (start from rm_answer_init). Never fails: what it cannot read it skips. */
+void rm_answer_init(rm_answer *answer);
+void rm_provider_read_event(rm_op op, const rm_sse_event *event, rm_arena *arena, rm_answer *answer,
+                            rm_event_info *ret_info);
+
+/* Appends the event's raw text without "usage":null and without `obfuscation` padding. */
+rm_status rm_provider_clean_event(rm_op op, const rm_sse_event *event, const rm_event_info *info, rm_buf *out);
+/* Appends the event's raw text with usage.cost set. */
+rm_status rm_provider_set_event_cost(rm_op op, const rm_sse_event *event, double cost_usd, rm_buf *out);
+
+/* ---- one form out of the other ---------------------------------------------------------------------------------------- */
+
+/* A stream's text as the JSON body that the same request without `stream` would have got: content, tool calls,
+ * reasoning, refusals, logprobs, several choices, usage. RM_EPARSE: not whole or not of this dialect. RM_ENOMEM. */
+rm_status rm_provider_events_to_body(rm_op op, rm_slice events, rm_buf *out) RM_WARN_UNUSED;
+/* A body as the stream that says the same: role, content, tool calls, finish, usage chunk (chat, completions: only where
+ * include_usage), terminal event. RM_EPARSE, RM_ENOMEM. */
+rm_status rm_provider_body_to_events(rm_op op, rm_slice body, bool include_usage, rm_buf *out) RM_WARN_UNUSED;
+/* A stored stream's text for a caller with or without include_usage. */
+rm_status rm_provider_replay_events(rm_op op, rm_slice events, bool include_usage, rm_buf *out) RM_WARN_UNUSED;
+/* True if replay would change nothing, so that the stored bytes may be sent as they are. Cheap. */
+bool rm_provider_replay_is_plain(rm_op op, bool include_usage);
+/* Every id and `created` of an answer (body or events) replaced: option `ids: fresh`. */
+rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint64_t now_s, rm_rng *rng, rm_buf *out)
+    RM_WARN_UNUSED;
+
+/* ---- errors ----------------------------------------------------------------------------------------------------------- */
+
+/* The dialect's own error shape; numeric `code` where OpenAI's. `type` NULL: by status (invalid_request_error, …). */
+rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char *type, const char *message, rm_buf *out);
+
+/* ---- prices ------------------------------------------------------------------------------------------------------------ */
+
+/* USD a token; negative: unknown. */
+typedef struct rm_price {
+    double input, cached_input, cache_write, output, batch_input, batch_output;
+    int64_t context_tokens; /* -1: unknown */
+} rm_price;
+
+typedef struct rm_prices rm_prices; /* model name -> price; immutable; refcounted */
+
+/* A small built-in table (its date: rm_prices_built_in_date). Never fails; static. */
+const rm_prices *rm_prices_built_in(void);
+const char *rm_prices_built_in_date(void);
+/* LiteLLM's cost map. Lenient: a model with unreadable fields is skipped and counted. RM_EPARSE, RM_ETOOBIG, RM_EIO. */
+rm_status rm_prices_load(const char *path, rm_prices **ret_prices, size_t *ret_skipped) RM_WARN_UNUSED;
+void rm_prices_destroy(rm_prices *prices);
+/* By exact name, then without a provider prefix ("openai/x"), then without a date suffix ("-2025-04-14", "-20250929",
+ * "-latest"). NULL: unknown. */
+const rm_price *rm_prices_find(const rm_prices *prices, rm_slice model);
+/* Negative: unknown price or usage. cached input at its own price (input price if none). */
+double rm_price_cost(const rm_price *price, const rm_usage *usage);
+
+#endif

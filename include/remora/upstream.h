@@ -1,0 +1,93 @@
+/* L2: requests to providers through libcurl's multi interface on a loop: pools, deadlines, retries, cancel.
+ * One client a loop; its thread only. */
+#ifndef REMORA_UPSTREAM_H
+#define REMORA_UPSTREAM_H
+
+#include "remora/base.h"
+#include "remora/net.h"
+
+typedef struct rm_upstream_client rm_upstream_client;
+
+typedef struct rm_upstream_client_options {
+    const char *ca_file;    /* NULL: the system's */
+    const char *proxy;      /* NULL: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY of the environment, as curl reads them */
+    bool tls_verify;        /* default true; false only by explicit configuration */
+    bool http2;             /* over TLS by ALPN */
+    double retry_budget;    /* retries over recent requests, 0..1 */
+    unsigned retry_budget_min; /* retries in 10 s that are always allowed */
+    uint64_t rng_seed;
+} rm_upstream_client_options;
+
+rm_status rm_upstream_client_create(rm_loop *loop, const rm_upstream_client_options *options,
+                                    rm_upstream_client **ret_client) RM_WARN_UNUSED;
+/* Cancels what is left (their on_done runs with RM_ECANCELLED), then on_closed once, later. */
+void rm_upstream_client_close(rm_upstream_client *client, void (*on_closed)(void *user), void *user);
+unsigned rm_upstream_client_active(const rm_upstream_client *client);
+
+typedef struct rm_upstream_timeouts {
+    uint64_t connect_ms, first_byte_ms, stream_idle_ms, total_ms; /* 0: none */
+} rm_upstream_timeouts;
+
+/* What is asked. Slices must stay valid until on_done. */
+typedef struct rm_upstream_request {
+    const char *method;
+    const char *url;          /* absolute, sent as it is (no dot-segment clean-up) */
+    const rm_header *headers; /* the whole list: nothing is added but Host, and what curl needs for framing */
+    size_t header_count;
+    rm_slice body;            /* the whole body, unless stream_body */
+    bool has_body;
+    bool stream_body;         /* fed by rm_upstream_call_feed; never retried once a byte of it was taken */
+    int64_t stream_body_bytes; /* its Content-Length; -1: chunked */
+    bool decode;              /* undo Content-Encoding; the head then lacks Content-Encoding and Content-Length */
+    unsigned retries_max;     /* tries after the first, before the first byte of an answer only */
+    rm_upstream_timeouts timeouts;
+    rm_slice name;            /* upstream's configured name, for metrics and log */
+} rm_upstream_request;
+
+/* An answer's head. Slices live during on_head. */
+typedef struct rm_upstream_head {
+    int status;
+    const rm_header *headers; /* names as received; interim (1xx) heads and trailers left out */
+    size_t header_count;
+    int64_t content_length; /* -1: unknown, or decoded */
+    bool decoded;           /* a Content-Encoding was undone */
+} rm_upstream_head;
+
+typedef struct rm_upstream_result {
+    rm_status status;    /* RM_OK: a whole answer, of any HTTP status */
+    char text[128];      /* a sentence for a failure, e.g. "connection refused" */
+    unsigned tries;      /* requests sent, at least attempted */
+    uint64_t first_byte_ms; /* from start to the answer's head; 0: none came */
+    uint64_t total_ms;
+    bool head_sent;      /* on_head was called */
+} rm_upstream_result;
+
+typedef struct rm_upstream_call rm_upstream_call;
+
+/* Loop thread; none is called inside an rm_upstream function. on_done exactly once and last.
+ * on_head comes once, for the try that counts: a status that is to be tried again is swallowed. */
+typedef struct rm_upstream_events {
+    void (*on_head)(void *user, const rm_upstream_head *head);
+    void (*on_data)(void *user, rm_slice bytes);
+    void (*on_upload_drain)(void *user); /* a streamed body's queue fell below RM_STREAM_UPLOAD_LOW_BYTES; may be NULL */
+    void (*on_done)(void *user, const rm_upstream_result *result);
+} rm_upstream_events;
+
+/* RM_ENOMEM, RM_EINVAL (URL): nothing was started and on_done is not called. */
+rm_status rm_upstream_start(rm_upstream_client *client, const rm_upstream_request *request,
+                            const rm_upstream_events *events, void *user, rm_upstream_call **ret_call) RM_WARN_UNUSED;
+/* on_done follows in a later turn with RM_ECANCELLED; no other event comes. The wire is cut at once. */
+void rm_upstream_cancel(rm_upstream_call *call);
+/* Stops and restarts on_data (backpressure). Safe at any time before on_done. */
+void rm_upstream_pause(rm_upstream_call *call);
+void rm_upstream_resume(rm_upstream_call *call);
+/* Streamed bodies: bytes are copied. */
+rm_status rm_upstream_call_feed(rm_upstream_call *call, rm_slice bytes);
+void rm_upstream_call_feed_end(rm_upstream_call *call);
+size_t rm_upstream_call_queued_bytes(const rm_upstream_call *call);
+
+/* "2ms", "6m0s", "1.5" (seconds), a Unix time (s or ms) or RFC 3339 / HTTP date -> wait from now. RM_EPARSE.
+ * Used for retry-after and every provider's rate-limit reset. */
+rm_status rm_upstream_parse_reset(rm_slice value, uint64_t now_unix_ms, uint64_t *ret_wait_ms) RM_WARN_UNUSED;
+
+#endif
