@@ -35,9 +35,14 @@ void rm_flight_set_head(rm_flight *flight, rm_blob *head);
 /* Appends to the log (takes over the reference). False: nobody has read for so long that the source should pause until
  * on_demand. */
 bool rm_flight_push(rm_flight *flight, rm_blob *chunk);
-/* No more comes. `status` RM_OK: whole. `trailer` (may be NULL, reference taken over) is what subscribers may read at
- * the end. The publisher's callbacks do not run after this returns. Publisher's thread. */
-void rm_flight_end(rm_flight *flight, rm_status status, rm_blob *trailer);
+/* Tells the subscribers what set_head, push and end have changed: those on the publisher's own executor inside this
+ * call (so that an event leaves in the loop turn in which it came), the others through their mailbox. The publisher
+ * holds its reference across the call. */
+void rm_flight_wake(rm_flight *flight);
+/* No more comes; wake must follow. `status` RM_OK: whole. The publisher's callbacks do not run after this. */
+void rm_flight_end(rm_flight *flight, rm_status status);
+/* Gives the publisher's reference back; the flight must have ended. */
+void rm_flight_release(rm_flight *flight);
 /* No further joins (the answer is not one to share); those aboard stay. */
 void rm_flight_seal(rm_flight *flight);
 
@@ -46,36 +51,40 @@ void rm_flight_seal(rm_flight *flight);
 typedef struct rm_subscriber {
     /* Set by the caller before joining. */
     rm_exec *exec;
-    void (*on_ready)(struct rm_subscriber *subscriber); /* on exec, never inside a flight call: something changed */
-    /* Private. */
+    /* On exec: there may be something to read. On the publisher's executor from inside rm_flight_wake, else alone. */
+    void (*on_ready)(struct rm_subscriber *subscriber);
+    /* Private: guarded by the flight's lock while joined. */
     rm_flight *flight;
     rm_link link;
     rm_task task;
-    size_t unread_bytes;
-    struct rm_flight_chunk *cursor;
-    bool posted, cut, left;
+    struct rm_flight_chunk *cursor; /* next chunk to read; NULL: none yet */
+    uint64_t read_bytes;
+    uint32_t round;
+    bool posted; /* task is in the mailbox */
+    bool cut;
+    void (*on_gone)(struct rm_subscriber *subscriber);
 } rm_subscriber;
 
-/* Joins the flight of this key whose canonical bytes are equal. *ret_ordinal: 1 for the second subscriber, and so on.
- * RM_ENOTFOUND; RM_EBUSY: it takes no more. */
-rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical, rm_subscriber *subscriber,
-                         unsigned *ret_ordinal) RM_WARN_UNUSED;
+/* Joins the flight of this key whose canonical bytes are equal; what has come so far can be read at once.
+ * RM_ENOTFOUND; RM_EBUSY: it takes no more. Any executor's thread. */
+rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical, rm_subscriber *subscriber) RM_WARN_UNUSED;
 /* The first subscriber, by the flight's maker, before anything is pushed. */
 void rm_flight_join_first(rm_flight *flight, rm_subscriber *subscriber);
 
 typedef enum rm_flight_read {
     RM_FLIGHT_WAIT = 0, /* nothing yet; on_ready will come */
     RM_FLIGHT_CHUNK,
-    RM_FLIGHT_END,      /* all was read; status and trailer are set */
+    RM_FLIGHT_END,      /* all was read; status is set */
     RM_FLIGHT_CUT       /* this one was too slow */
 } rm_flight_read;
 
-rm_blob *rm_flight_head(rm_subscriber *subscriber); /* NULL: none yet; stays valid while subscribed */
-/* Next chunk; the caller unrefs it. */
-rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm_status *ret_status, rm_blob **ret_trailer);
-/* Leaves, once, whether it was read to the end or not. on_ready never runs after this returned; the struct may be freed
- * once rm_subscriber_idle says so (a posted task may still be in the mailbox; it then calls on_ready with `left` set). */
-void rm_flight_leave(rm_subscriber *subscriber);
-bool rm_subscriber_idle(const rm_subscriber *subscriber);
+/* The head, NULL while there is none; stays valid while subscribed. */
+rm_blob *rm_flight_head(const rm_subscriber *subscriber);
+/* Next chunk, with a reference that the caller gives back. */
+rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm_status *ret_status);
+/* Leaves, whether it was read to the end or not; does nothing if it is not joined. on_ready does not run afterwards,
+ * but a posted task may still be in the mailbox: the struct may be freed only when this returns true, else in
+ * on_gone, which then runs once on exec. */
+bool rm_flight_leave(rm_subscriber *subscriber, void (*on_gone)(rm_subscriber *subscriber));
 
 #endif

@@ -1,0 +1,493 @@
+/* Merging in flight.
+ *
+ *      upstream --push--> [chunk]->[chunk]->[chunk]        the log: shared blobs, oldest first
+ *                            ^        ^        ^
+ *                        slow one   other   fastest         a subscriber is a cursor
+ *
+ * Happy path: create, join_first, (others join), set_head, push and wake …, end, wake, each subscriber reads to
+ * RM_FLIGHT_END and leaves, the publisher releases.
+ *
+ * Invariants, all under flight->lock:
+ * - chunk->unread is the number of subscribers that have yet to read it. While the flight is joinable every chunk is
+ *   kept for those who join late; else a chunk goes as soon as nobody is left to read it.
+ * - Once the log outgrows bytes_max it is no longer joinable, and a subscriber that far behind is cut off.
+ * Lock order: a table shard's lock, then a flight's. No callback runs under either.
+ */
+#include <pthread.h>
+
+#include "remora/batch.h"
+
+#define SHARDS 64u
+
+struct rm_flight_chunk {
+    struct rm_flight_chunk *next;
+    rm_blob *blob;
+    uint32_t unread;
+};
+
+typedef struct shard {
+    pthread_mutex_t lock;
+    rm_map map;
+} shard;
+
+struct rm_flights {
+    shard shards[SHARDS];
+    _Atomic uint64_t flights, followers;
+};
+
+struct rm_flight {
+    /* Fixed when it is made. */
+    rm_flights *table;
+    rm_key128 key;
+    rm_blob *canonical;
+    size_t bytes_max;
+    rm_flight_publisher publisher;
+    bool keyed;
+
+    pthread_mutex_t lock;
+    /* Guarded by lock. */
+    uint32_t refs; /* the publisher and each subscriber */
+    bool joinable, ended, paused, abandoned;
+    rm_status status;
+    rm_blob *head;
+    struct rm_flight_chunk *first, *last;
+    uint64_t pushed_bytes, dropped_bytes, furthest_bytes; /* furthest: what the fastest subscriber has read */
+    rm_link local, remote; /* subscribers on the publisher's executor, and elsewhere */
+    unsigned subscribers;
+    uint32_t round;
+    rm_task abandoned_task, demand_task;
+    bool abandoned_posted, demand_posted;
+};
+
+rm_flights *rm_flights_create(void)
+{
+    rm_flights *flights = rm_calloc(1, sizeof *flights);
+    if (!flights)
+        return NULL;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        pthread_mutex_init(&flights->shards[i].lock, NULL);
+        rm_map_init(&flights->shards[i].map);
+    }
+    return flights;
+}
+
+void rm_flights_destroy(rm_flights *flights)
+{
+    if (!flights)
+        return;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        RM_CHECK(flights->shards[i].map.count == 0);
+        rm_map_deinit(&flights->shards[i].map);
+        pthread_mutex_destroy(&flights->shards[i].lock);
+    }
+    rm_free(flights);
+}
+
+void rm_flights_count(rm_flights *flights, uint64_t *ret_flights, uint64_t *ret_followers)
+{
+    *ret_flights = atomic_load_explicit(&flights->flights, memory_order_relaxed);
+    *ret_followers = atomic_load_explicit(&flights->followers, memory_order_relaxed);
+}
+
+static shard *shard_of(rm_flights *flights, rm_key128 key)
+{
+    return &flights->shards[key.lo % SHARDS];
+}
+
+static void flight_free(rm_flight *flight)
+{
+    RM_CHECK(flight->subscribers == 0);
+    for (struct rm_flight_chunk *chunk = flight->first, *next; chunk; chunk = next) {
+        next = chunk->next;
+        rm_blob_unref(chunk->blob);
+        rm_free(chunk);
+    }
+    rm_blob_unref(flight->head);
+    rm_blob_unref(flight->canonical);
+    atomic_fetch_sub_explicit(&flight->table->flights, 1, memory_order_relaxed);
+    pthread_mutex_destroy(&flight->lock);
+    rm_free(flight);
+}
+
+/* Gives back one reference and the lock. */
+static void unref_and_unlock(rm_flight *flight)
+{
+    bool last = --flight->refs == 0;
+    pthread_mutex_unlock(&flight->lock);
+    if (last)
+        flight_free(flight);
+}
+
+static void run_abandoned(rm_task *task);
+static void run_demand(rm_task *task);
+
+rm_status rm_flight_create(rm_flights *flights, const rm_key128 *key, rm_slice canonical, size_t bytes_max,
+                           const rm_flight_publisher *publisher, rm_flight **ret_flight)
+{
+    if (rm_fault(RM_FAULT_FLIGHT))
+        return RM_ENOMEM;
+    rm_flight *flight = rm_calloc(1, sizeof *flight);
+    if (!flight)
+        return RM_ENOMEM;
+    flight->table = flights;
+    flight->bytes_max = bytes_max;
+    flight->publisher = *publisher;
+    flight->refs = 1;
+    flight->abandoned_task.run = run_abandoned;
+    flight->demand_task.run = run_demand;
+    rm_list_init(&flight->local);
+    rm_list_init(&flight->remote);
+    pthread_mutex_init(&flight->lock, NULL);
+    atomic_fetch_add_explicit(&flights->flights, 1, memory_order_relaxed);
+    rm_status status = RM_OK;
+    if (key) {
+        flight->keyed = flight->joinable = true;
+        flight->key = *key;
+        flight->canonical = rm_blob_create_copy(canonical);
+        shard *home = shard_of(flights, *key);
+        pthread_mutex_lock(&home->lock);
+        if (!flight->canonical)
+            status = RM_ENOMEM;
+        else if (rm_map_get(&home->map, *key))
+            status = RM_EBUSY;
+        else
+            status = rm_map_put(&home->map, *key, flight);
+        pthread_mutex_unlock(&home->lock);
+    }
+    if (status != RM_OK) {
+        flight_free(flight);
+        return status;
+    }
+    *ret_flight = flight;
+    return RM_OK;
+}
+
+/* ---- the log ----------------------------------------------------------------------------------------------------------- */
+
+static void drop_read_chunks(rm_flight *flight)
+{
+    while (flight->first && !flight->joinable && flight->first->unread == 0) {
+        struct rm_flight_chunk *chunk = flight->first;
+        flight->first = chunk->next;
+        if (!flight->first)
+            flight->last = NULL;
+        flight->dropped_bytes += chunk->blob->len;
+        rm_blob_unref(chunk->blob);
+        rm_free(chunk);
+    }
+}
+
+/* The subscriber will read nothing more of what is in the log. */
+static void forget_unread(rm_subscriber *subscriber)
+{
+    for (struct rm_flight_chunk *chunk = subscriber->cursor; chunk; chunk = chunk->next)
+        chunk->unread--;
+    subscriber->cursor = NULL;
+}
+
+static void offer(rm_flight *flight, rm_link *list, struct rm_flight_chunk *chunk)
+{
+    for (rm_link *link = list->next; link != list; link = link->next) {
+        rm_subscriber *subscriber = RM_CONTAINER_OF(link, rm_subscriber, link);
+        if (subscriber->cut)
+            continue;
+        chunk->unread++;
+        if (!subscriber->cursor)
+            subscriber->cursor = chunk;
+        if (!flight->joinable && flight->subscribers > 1 &&
+            flight->pushed_bytes - subscriber->read_bytes > flight->bytes_max) {
+            forget_unread(subscriber);
+            subscriber->cut = true;
+        }
+    }
+}
+
+/* Takes the flight out of the table. Shard's and flight's locks are held. */
+static void close_door(rm_flight *flight)
+{
+    if (flight->joinable)
+        rm_map_remove(&shard_of(flight->table, flight->key)->map, flight->key);
+    flight->joinable = false;
+    drop_read_chunks(flight);
+}
+
+static void lock_both(rm_flight *flight)
+{
+    if (flight->keyed)
+        pthread_mutex_lock(&shard_of(flight->table, flight->key)->lock);
+    pthread_mutex_lock(&flight->lock);
+}
+
+static void unlock_both(rm_flight *flight)
+{
+    pthread_mutex_unlock(&flight->lock);
+    if (flight->keyed)
+        pthread_mutex_unlock(&shard_of(flight->table, flight->key)->lock);
+}
+
+void rm_flight_seal(rm_flight *flight)
+{
+    lock_both(flight);
+    close_door(flight);
+    unlock_both(flight);
+}
+
+void rm_flight_set_head(rm_flight *flight, rm_blob *head)
+{
+    pthread_mutex_lock(&flight->lock);
+    RM_CHECK(!flight->head);
+    flight->head = head;
+    pthread_mutex_unlock(&flight->lock);
+}
+
+bool rm_flight_push(rm_flight *flight, rm_blob *chunk)
+{
+    struct rm_flight_chunk *node = rm_alloc(sizeof *node);
+    lock_both(flight);
+    if (!node) {
+        /* A hole would be a wrong answer: everybody aboard is cut off instead. */
+        rm_blob_unref(chunk);
+        flight->status = RM_ENOMEM;
+        close_door(flight);
+        unlock_both(flight);
+        return true;
+    }
+    *node = (struct rm_flight_chunk){.blob = chunk};
+    if (flight->last)
+        flight->last->next = node;
+    else
+        flight->first = node;
+    flight->last = node;
+    flight->pushed_bytes += chunk->len;
+    if (flight->joinable && flight->pushed_bytes > flight->bytes_max)
+        close_door(flight);
+    offer(flight, &flight->local, node);
+    offer(flight, &flight->remote, node);
+    drop_read_chunks(flight);
+    if (flight->subscribers && flight->pushed_bytes - flight->furthest_bytes > RM_WRITE_HIGH_BYTES)
+        flight->paused = true;
+    bool go_on = !flight->paused;
+    unlock_both(flight);
+    return go_on;
+}
+
+void rm_flight_end(rm_flight *flight, rm_status status)
+{
+    lock_both(flight);
+    flight->ended = true;
+    if (flight->status == RM_OK)
+        flight->status = status;
+    close_door(flight);
+    unlock_both(flight);
+}
+
+void rm_flight_wake(rm_flight *flight)
+{
+    pthread_mutex_lock(&flight->lock);
+    for (rm_link *link = flight->remote.next; link != &flight->remote; link = link->next) {
+        rm_subscriber *subscriber = RM_CONTAINER_OF(link, rm_subscriber, link);
+        if (!subscriber->posted) {
+            subscriber->posted = true;
+            rm_exec_post(subscriber->exec, &subscriber->task);
+        }
+    }
+    /* A subscriber may leave, and others may join or leave, inside on_ready: so the list is turned, not walked. */
+    uint32_t round = ++flight->round;
+    while (!rm_list_empty(&flight->local)) {
+        rm_subscriber *subscriber = RM_CONTAINER_OF(flight->local.next, rm_subscriber, link);
+        if (subscriber->round == round)
+            break;
+        subscriber->round = round;
+        rm_list_remove(&subscriber->link);
+        rm_list_append(&flight->local, &subscriber->link);
+        pthread_mutex_unlock(&flight->lock);
+        subscriber->on_ready(subscriber);
+        pthread_mutex_lock(&flight->lock);
+    }
+    pthread_mutex_unlock(&flight->lock);
+}
+
+void rm_flight_release(rm_flight *flight)
+{
+    pthread_mutex_lock(&flight->lock);
+    RM_CHECK(flight->ended);
+    unref_and_unlock(flight);
+}
+
+/* ---- the publisher's side of the mailbox -------------------------------------------------------------------------------- */
+
+static void run_abandoned(rm_task *task)
+{
+    rm_flight *flight = RM_CONTAINER_OF(task, rm_flight, abandoned_task);
+    pthread_mutex_lock(&flight->lock);
+    bool tell = !flight->ended;
+    pthread_mutex_unlock(&flight->lock);
+    /* Both run on the publisher's thread, so the flight cannot end between the look and the call. */
+    if (tell)
+        flight->publisher.on_abandoned(flight->publisher.user);
+    pthread_mutex_lock(&flight->lock);
+    unref_and_unlock(flight);
+}
+
+static void run_demand(rm_task *task)
+{
+    rm_flight *flight = RM_CONTAINER_OF(task, rm_flight, demand_task);
+    pthread_mutex_lock(&flight->lock);
+    flight->demand_posted = false;
+    bool tell = !flight->ended;
+    pthread_mutex_unlock(&flight->lock);
+    if (tell)
+        flight->publisher.on_demand(flight->publisher.user);
+    pthread_mutex_lock(&flight->lock);
+    unref_and_unlock(flight);
+}
+
+/* The flight's lock is held. */
+static void post_to_publisher(rm_flight *flight, rm_task *task, bool *posted)
+{
+    if (*posted)
+        return;
+    *posted = true;
+    flight->refs++;
+    rm_exec_post(flight->publisher.exec, task);
+}
+
+static void check_demand(rm_flight *flight)
+{
+    if (!flight->paused || flight->ended || flight->pushed_bytes - flight->furthest_bytes > RM_WRITE_LOW_BYTES)
+        return;
+    flight->paused = false;
+    post_to_publisher(flight, &flight->demand_task, &flight->demand_posted);
+}
+
+/* ---- subscribers ---------------------------------------------------------------------------------------------------------- */
+
+static void run_ready(rm_task *task)
+{
+    rm_subscriber *subscriber = RM_CONTAINER_OF(task, rm_subscriber, task);
+    if (subscriber->on_gone) {
+        subscriber->posted = false;
+        subscriber->on_gone(subscriber);
+        return;
+    }
+    rm_flight *flight = subscriber->flight;
+    pthread_mutex_lock(&flight->lock);
+    subscriber->posted = false;
+    pthread_mutex_unlock(&flight->lock);
+    subscriber->on_ready(subscriber);
+}
+
+/* The flight's lock is held. */
+static void board(rm_flight *flight, rm_subscriber *subscriber)
+{
+    subscriber->flight = flight;
+    subscriber->task.run = run_ready;
+    subscriber->cursor = flight->first;
+    subscriber->read_bytes = flight->dropped_bytes;
+    subscriber->round = flight->round;
+    subscriber->posted = subscriber->cut = false;
+    subscriber->on_gone = NULL;
+    for (struct rm_flight_chunk *chunk = flight->first; chunk; chunk = chunk->next)
+        chunk->unread++;
+    rm_list_append(subscriber->exec == flight->publisher.exec ? &flight->local : &flight->remote, &subscriber->link);
+    flight->subscribers++;
+    flight->refs++;
+}
+
+void rm_flight_join_first(rm_flight *flight, rm_subscriber *subscriber)
+{
+    pthread_mutex_lock(&flight->lock);
+    board(flight, subscriber);
+    pthread_mutex_unlock(&flight->lock);
+}
+
+rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical, rm_subscriber *subscriber)
+{
+    shard *home = shard_of(flights, key);
+    rm_status status = RM_ENOTFOUND;
+    pthread_mutex_lock(&home->lock);
+    rm_flight *flight = rm_map_get(&home->map, key);
+    if (flight) {
+        pthread_mutex_lock(&flight->lock);
+        if (!rm_slice_eq(rm_blob_slice(flight->canonical), canonical))
+            status = RM_ENOTFOUND;
+        else if (flight->abandoned || flight->subscribers >= RM_FLIGHT_SUBSCRIBERS_MAX)
+            status = RM_EBUSY;
+        else {
+            board(flight, subscriber);
+            atomic_fetch_add_explicit(&flights->followers, 1, memory_order_relaxed);
+            status = RM_OK;
+        }
+        pthread_mutex_unlock(&flight->lock);
+    }
+    pthread_mutex_unlock(&home->lock);
+    return status;
+}
+
+rm_blob *rm_flight_head(const rm_subscriber *subscriber)
+{
+    pthread_mutex_lock(&subscriber->flight->lock);
+    rm_blob *head = subscriber->flight->head;
+    pthread_mutex_unlock(&subscriber->flight->lock);
+    return head;
+}
+
+rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm_status *ret_status)
+{
+    rm_flight *flight = subscriber->flight;
+    rm_flight_read result = RM_FLIGHT_WAIT;
+    pthread_mutex_lock(&flight->lock);
+    struct rm_flight_chunk *chunk = subscriber->cursor;
+    if (subscriber->cut) {
+        result = RM_FLIGHT_CUT;
+    } else if (chunk) {
+        *ret_chunk = rm_blob_ref(chunk->blob);
+        subscriber->cursor = chunk->next;
+        subscriber->read_bytes += chunk->blob->len;
+        if (subscriber->read_bytes > flight->furthest_bytes)
+            flight->furthest_bytes = subscriber->read_bytes;
+        chunk->unread--;
+        drop_read_chunks(flight);
+        check_demand(flight);
+        result = RM_FLIGHT_CHUNK;
+    } else if (flight->ended || flight->status != RM_OK) {
+        *ret_status = flight->status;
+        result = RM_FLIGHT_END;
+    }
+    pthread_mutex_unlock(&flight->lock);
+    return result;
+}
+
+static uint64_t furthest_of(const rm_link *list, uint64_t furthest)
+{
+    for (const rm_link *link = list->next; link != list; link = link->next) {
+        const rm_subscriber *subscriber = RM_CONTAINER_OF(link, rm_subscriber, link);
+        if (!subscriber->cut && subscriber->read_bytes > furthest)
+            furthest = subscriber->read_bytes;
+    }
+    return furthest;
+}
+
+bool rm_flight_leave(rm_subscriber *subscriber, void (*on_gone)(rm_subscriber *subscriber))
+{
+    rm_flight *flight = subscriber->flight;
+    if (!flight)
+        return true;
+    pthread_mutex_lock(&flight->lock);
+    forget_unread(subscriber);
+    rm_list_remove(&subscriber->link);
+    bool idle = !subscriber->posted;
+    subscriber->flight = NULL;
+    subscriber->on_gone = on_gone;
+    flight->subscribers--;
+    /* The fastest may have gone: without it the source must not run ahead of those who are left. */
+    if (!flight->ended && subscriber->read_bytes == flight->furthest_bytes && flight->subscribers)
+        flight->furthest_bytes = furthest_of(&flight->remote, furthest_of(&flight->local, flight->dropped_bytes));
+    drop_read_chunks(flight);
+    if (flight->subscribers == 0 && !flight->ended && !flight->abandoned) {
+        flight->abandoned = true;
+        post_to_publisher(flight, &flight->abandoned_task, &flight->abandoned_posted);
+    }
+    unref_and_unlock(flight);
+    return idle;
+}
