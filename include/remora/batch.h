@@ -25,11 +25,17 @@ typedef struct rm_flight_publisher {
     void *user;
 } rm_flight_publisher;
 
-/* Makes a flight with one reference for the publisher (given back by rm_flight_end). With `key` it can be joined until
- * it ends or its log outgrows bytes_max; NULL: nobody joins, and what was read is freed at once. RM_ENOMEM.
- * If a flight of that key is there already, RM_EBUSY. */
-rm_status rm_flight_create(rm_flights *flights, const rm_key128 *key, rm_slice canonical, size_t bytes_max,
-                           const rm_flight_publisher *publisher, rm_flight **ret_flight) RM_WARN_UNUSED;
+typedef struct rm_flight_options {
+    const rm_key128 *key; /* NULL: nobody else can join */
+    rm_slice canonical;   /* with key: what is compared on a join; copied */
+    size_t bytes_max;     /* of the log */
+    bool keep;            /* without key too, keep the log for rm_flight_each until the end or bytes_max */
+    rm_flight_publisher publisher;
+} rm_flight_options;
+
+/* Makes a flight with one reference for the publisher (given back by rm_flight_release). With a key it can be joined
+ * until it ends or its log outgrows bytes_max. RM_ENOMEM. RM_EBUSY: a flight of that key is there already. */
+rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options, rm_flight **ret_flight) RM_WARN_UNUSED;
 /* Gives the flight a head (any bytes that the publisher and its subscribers agree on) and wakes the subscribers. */
 void rm_flight_set_head(rm_flight *flight, rm_blob *head);
 /* Appends to the log (takes over the reference). False: nobody has read for so long that the source should pause until
@@ -43,6 +49,9 @@ void rm_flight_wake(rm_flight *flight);
 void rm_flight_end(rm_flight *flight, rm_status status);
 /* Gives the publisher's reference back; the flight must have ended. */
 void rm_flight_release(rm_flight *flight);
+/* Calls `each` for every chunk since the first; false if some were dropped already (then `each` was not called).
+ * Publisher's thread, before the end. */
+bool rm_flight_each(rm_flight *flight, void (*each)(void *user, const rm_blob *chunk), void *user);
 /* No further joins (the answer is not one to share); those aboard stay. */
 void rm_flight_seal(rm_flight *flight);
 

@@ -8,9 +8,9 @@
  * RM_FLIGHT_END and leaves, the publisher releases.
  *
  * Invariants, all under flight->lock:
- * - chunk->unread is the number of subscribers that have yet to read it. While the flight is joinable every chunk is
- *   kept for those who join late; else a chunk goes as soon as nobody is left to read it.
- * - Once the log outgrows bytes_max it is no longer joinable, and a subscriber that far behind is cut off.
+ * - chunk->unread is the number of subscribers that have yet to read it. While `keep` is set every chunk is kept, for
+ *   those who join late and for the record; else a chunk goes as soon as nobody is left to read it.
+ * - Once the log outgrows bytes_max it is neither kept nor joinable, and a subscriber that far behind is cut off.
  * Lock order: a table shard's lock, then a flight's. No callback runs under either.
  */
 #include <pthread.h>
@@ -32,7 +32,7 @@ typedef struct shard {
 
 struct rm_flights {
     shard shards[SHARDS];
-    _Atomic uint64_t flights, followers;
+    _Atomic uint64_t flights, subscribers;
 };
 
 struct rm_flight {
@@ -47,7 +47,7 @@ struct rm_flight {
     pthread_mutex_t lock;
     /* Guarded by lock. */
     uint32_t refs; /* the publisher and each subscriber */
-    bool joinable, ended, paused, abandoned;
+    bool joinable, keep, ended, paused; /* joinable implies keep */
     rm_status status;
     rm_blob *head;
     struct rm_flight_chunk *first, *last;
@@ -86,7 +86,8 @@ void rm_flights_destroy(rm_flights *flights)
 void rm_flights_count(rm_flights *flights, uint64_t *ret_flights, uint64_t *ret_followers)
 {
     *ret_flights = atomic_load_explicit(&flights->flights, memory_order_relaxed);
-    *ret_followers = atomic_load_explicit(&flights->followers, memory_order_relaxed);
+    uint64_t subscribers = atomic_load_explicit(&flights->subscribers, memory_order_relaxed);
+    *ret_followers = subscribers > *ret_flights ? subscribers - *ret_flights : 0;
 }
 
 static shard *shard_of(rm_flights *flights, rm_key128 key)
@@ -121,8 +122,7 @@ static void unref_and_unlock(rm_flight *flight)
 static void run_abandoned(rm_task *task);
 static void run_demand(rm_task *task);
 
-rm_status rm_flight_create(rm_flights *flights, const rm_key128 *key, rm_slice canonical, size_t bytes_max,
-                           const rm_flight_publisher *publisher, rm_flight **ret_flight)
+rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options, rm_flight **ret_flight)
 {
     if (rm_fault(RM_FAULT_FLIGHT))
         return RM_ENOMEM;
@@ -130,8 +130,9 @@ rm_status rm_flight_create(rm_flights *flights, const rm_key128 *key, rm_slice c
     if (!flight)
         return RM_ENOMEM;
     flight->table = flights;
-    flight->bytes_max = bytes_max;
-    flight->publisher = *publisher;
+    flight->bytes_max = options->bytes_max;
+    flight->publisher = options->publisher;
+    flight->keep = options->keep;
     flight->refs = 1;
     flight->abandoned_task.run = run_abandoned;
     flight->demand_task.run = run_demand;
@@ -140,18 +141,18 @@ rm_status rm_flight_create(rm_flights *flights, const rm_key128 *key, rm_slice c
     pthread_mutex_init(&flight->lock, NULL);
     atomic_fetch_add_explicit(&flights->flights, 1, memory_order_relaxed);
     rm_status status = RM_OK;
-    if (key) {
-        flight->keyed = flight->joinable = true;
-        flight->key = *key;
-        flight->canonical = rm_blob_create_copy(canonical);
-        shard *home = shard_of(flights, *key);
+    if (options->key) {
+        flight->keyed = flight->joinable = flight->keep = true;
+        flight->key = *options->key;
+        flight->canonical = rm_blob_create_copy(options->canonical);
+        shard *home = shard_of(flights, flight->key);
         pthread_mutex_lock(&home->lock);
         if (!flight->canonical)
             status = RM_ENOMEM;
-        else if (rm_map_get(&home->map, *key))
+        else if (rm_map_get(&home->map, flight->key))
             status = RM_EBUSY;
         else
-            status = rm_map_put(&home->map, *key, flight);
+            status = rm_map_put(&home->map, flight->key, flight);
         pthread_mutex_unlock(&home->lock);
     }
     if (status != RM_OK) {
@@ -166,7 +167,7 @@ rm_status rm_flight_create(rm_flights *flights, const rm_key128 *key, rm_slice c
 
 static void drop_read_chunks(rm_flight *flight)
 {
-    while (flight->first && !flight->joinable && flight->first->unread == 0) {
+    while (flight->first && !flight->keep && flight->first->unread == 0) {
         struct rm_flight_chunk *chunk = flight->first;
         flight->first = chunk->next;
         if (!flight->first)
@@ -194,7 +195,7 @@ static void offer(rm_flight *flight, rm_link *list, struct rm_flight_chunk *chun
         chunk->unread++;
         if (!subscriber->cursor)
             subscriber->cursor = chunk;
-        if (!flight->joinable && flight->subscribers > 1 &&
+        if (!flight->keep && flight->subscribers > 1 &&
             flight->pushed_bytes - subscriber->read_bytes > flight->bytes_max) {
             forget_unread(subscriber);
             subscriber->cut = true;
@@ -208,6 +209,12 @@ static void close_door(rm_flight *flight)
     if (flight->joinable)
         rm_map_remove(&shard_of(flight->table, flight->key)->map, flight->key);
     flight->joinable = false;
+}
+
+static void stop_keeping(rm_flight *flight)
+{
+    close_door(flight);
+    flight->keep = false;
     drop_read_chunks(flight);
 }
 
@@ -232,6 +239,19 @@ void rm_flight_seal(rm_flight *flight)
     unlock_both(flight);
 }
 
+bool rm_flight_each(rm_flight *flight, void (*each)(void *user, const rm_blob *chunk), void *user)
+{
+    pthread_mutex_lock(&flight->lock);
+    bool whole = flight->keep && flight->status == RM_OK;
+    pthread_mutex_unlock(&flight->lock);
+    if (!whole)
+        return false;
+    /* Only this thread appends or drops while `keep` is set. */
+    for (const struct rm_flight_chunk *chunk = flight->first; chunk; chunk = chunk->next)
+        each(user, chunk->blob);
+    return true;
+}
+
 void rm_flight_set_head(rm_flight *flight, rm_blob *head)
 {
     pthread_mutex_lock(&flight->lock);
@@ -244,11 +264,12 @@ bool rm_flight_push(rm_flight *flight, rm_blob *chunk)
 {
     struct rm_flight_chunk *node = rm_alloc(sizeof *node);
     lock_both(flight);
-    if (!node) {
-        /* A hole would be a wrong answer: everybody aboard is cut off instead. */
+    if (!node || flight->status != RM_OK) {
+        /* A hole would be a wrong answer: once one chunk is lost everybody's answer ends there. */
         rm_blob_unref(chunk);
+        rm_free(node);
         flight->status = RM_ENOMEM;
-        close_door(flight);
+        stop_keeping(flight);
         unlock_both(flight);
         return true;
     }
@@ -259,8 +280,8 @@ bool rm_flight_push(rm_flight *flight, rm_blob *chunk)
         flight->first = node;
     flight->last = node;
     flight->pushed_bytes += chunk->len;
-    if (flight->joinable && flight->pushed_bytes > flight->bytes_max)
-        close_door(flight);
+    if (flight->keep && flight->pushed_bytes > flight->bytes_max)
+        stop_keeping(flight);
     offer(flight, &flight->local, node);
     offer(flight, &flight->remote, node);
     drop_read_chunks(flight);
@@ -277,7 +298,7 @@ void rm_flight_end(rm_flight *flight, rm_status status)
     flight->ended = true;
     if (flight->status == RM_OK)
         flight->status = status;
-    close_door(flight);
+    stop_keeping(flight);
     unlock_both(flight);
 }
 
@@ -319,10 +340,14 @@ void rm_flight_release(rm_flight *flight)
 static void run_abandoned(rm_task *task)
 {
     rm_flight *flight = RM_CONTAINER_OF(task, rm_flight, abandoned_task);
-    pthread_mutex_lock(&flight->lock);
-    bool tell = !flight->ended;
-    pthread_mutex_unlock(&flight->lock);
-    /* Both run on the publisher's thread, so the flight cannot end between the look and the call. */
+    lock_both(flight);
+    /* Somebody may have joined since the last one left. */
+    flight->abandoned_posted = false;
+    bool tell = !flight->ended && flight->subscribers == 0;
+    if (tell)
+        close_door(flight);
+    unlock_both(flight);
+    /* The flight ends on this thread only, so not between the look and the call. */
     if (tell)
         flight->publisher.on_abandoned(flight->publisher.user);
     pthread_mutex_lock(&flight->lock);
@@ -392,6 +417,7 @@ static void board(rm_flight *flight, rm_subscriber *subscriber)
     rm_list_append(subscriber->exec == flight->publisher.exec ? &flight->local : &flight->remote, &subscriber->link);
     flight->subscribers++;
     flight->refs++;
+    atomic_fetch_add_explicit(&flight->table->subscribers, 1, memory_order_relaxed);
 }
 
 void rm_flight_join_first(rm_flight *flight, rm_subscriber *subscriber)
@@ -411,11 +437,10 @@ rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical,
         pthread_mutex_lock(&flight->lock);
         if (!rm_slice_eq(rm_blob_slice(flight->canonical), canonical))
             status = RM_ENOTFOUND;
-        else if (flight->abandoned || flight->subscribers >= RM_FLIGHT_SUBSCRIBERS_MAX)
+        else if (flight->subscribers >= RM_FLIGHT_SUBSCRIBERS_MAX)
             status = RM_EBUSY;
         else {
             board(flight, subscriber);
-            atomic_fetch_add_explicit(&flights->followers, 1, memory_order_relaxed);
             status = RM_OK;
         }
         pthread_mutex_unlock(&flight->lock);
@@ -480,14 +505,13 @@ bool rm_flight_leave(rm_subscriber *subscriber, void (*on_gone)(rm_subscriber *s
     subscriber->flight = NULL;
     subscriber->on_gone = on_gone;
     flight->subscribers--;
+    atomic_fetch_sub_explicit(&flight->table->subscribers, 1, memory_order_relaxed);
     /* The fastest may have gone: without it the source must not run ahead of those who are left. */
     if (!flight->ended && subscriber->read_bytes == flight->furthest_bytes && flight->subscribers)
         flight->furthest_bytes = furthest_of(&flight->remote, furthest_of(&flight->local, flight->dropped_bytes));
     drop_read_chunks(flight);
-    if (flight->subscribers == 0 && !flight->ended && !flight->abandoned) {
-        flight->abandoned = true;
+    if (flight->subscribers == 0 && !flight->ended)
         post_to_publisher(flight, &flight->abandoned_task, &flight->abandoned_posted);
-    }
     unref_and_unlock(flight);
     return idle;
 }
