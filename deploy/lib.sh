@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by deploy/deps, deploy/up and tests/run: messages, timed steps with progress, privileges.
 # Sourced, never run. Needs bash 5 (EPOCHREALTIME).
 #
