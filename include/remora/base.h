@@ -168,6 +168,9 @@ void rm_arena_init(rm_arena *arena, rm_arena_pool *pool, size_t bytes_max);
 void rm_arena_deinit(rm_arena *arena); /* may be initialised again */
 void *rm_arena_alloc(rm_arena *arena, size_t bytes) RM_WARN_UNUSED; /* 16-aligned; NULL: no memory or over the cap */
 void *rm_arena_calloc(rm_arena *arena, size_t bytes) RM_WARN_UNUSED;
+/* Makes an allocation larger or smaller, in place where it is the latest one; ptr stays valid on failure. NULL ptr
+ * allocates. old_bytes is what it was asked with. */
+void *rm_arena_realloc(rm_arena *arena, void *ptr, size_t old_bytes, size_t new_bytes) RM_WARN_UNUSED;
 /* NUL-terminated copy; {NULL,0} on failure. */
 rm_slice rm_arena_dup(rm_arena *arena, rm_slice slice) RM_WARN_UNUSED;
 /* {NULL,0} on failure. */

@@ -49,9 +49,9 @@ bool rm_json_iter_next(rm_json_iter *iter);
 
 /* Appends the value with object keys sorted by bytes, no white space, strings in one shortest spelling of their UTF-8
  * bytes (never normalised), numbers by exact decimal value (1, 1.0 and 10e-1 are one spelling; -0 is 0). Top-level
- * members for which `skip` says true are left out (skip may be NULL).
+ * members for which `skip` says true are left out (skip may be NULL); they are checked like all others.
  * RM_EPARSE: a doubled key at any depth. RM_ETOOBIG: deeper than RM_JSON_DEPTH_MAX, an exponent over
- * RM_JSON_EXPONENT_DIGITS_MAX, or over the buffer's maximum. RM_ENOMEM. */
+ * RM_JSON_EXPONENT_DIGITS_MAX, or over the buffer's maximum. RM_ENOMEM. A failure appends nothing. */
 typedef bool (*rm_json_skip_fn)(rm_slice key, const rm_json *value, void *user);
 rm_status rm_json_canonical(const rm_json *value, rm_json_skip_fn skip, void *user, rm_buf *out) RM_WARN_UNUSED;
 
@@ -68,11 +68,15 @@ typedef struct rm_json_span {
  * spelt with escapes are understood. The first of doubled keys. */
 rm_status rm_json_find_span(rm_slice text, const char *path, rm_json_span *ret_span) RM_WARN_UNUSED;
 
-/* Appends `text` without the top-level member (and one comma with it); unchanged if there is none. */
+/* Appends `text` without the top-level member (and one comma and the white space around it); a doubled one goes
+ * wholly; unchanged if there is none. RM_EPARSE (not an object, not JSON; nothing is appended), RM_ENOMEM,
+ * RM_ETOOBIG. */
 rm_status rm_json_remove_member(rm_slice text, const char *name, rm_buf *out) RM_WARN_UNUSED;
 
 /* Appends `text` with the member at `path` set to the raw JSON `value`: replaced where it stands, else added as the
- * last member of the innermost object that exists; missing objects on the path are made. All else keeps its bytes. */
+ * last member of the innermost object that exists; missing objects on the path are made, also where a null stands.
+ * All else keeps its bytes. RM_EPARSE (not JSON, or no object where the path wants one; nothing is appended),
+ * RM_ENOMEM, RM_ETOOBIG. */
 rm_status rm_json_set_member(rm_slice text, const char *path, rm_slice value, rm_buf *out) RM_WARN_UNUSED;
 
 #endif

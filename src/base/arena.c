@@ -139,13 +139,18 @@ static bool begin_block(rm_arena *arena)
     return true;
 }
 
-void *rm_arena_alloc(rm_arena *arena, size_t bytes)
+/* SIZE_MAX, which no cap allows, where it would overflow. */
+static inline size_t round_up(size_t bytes)
 {
-    if (bytes > arena->bytes_max)
-        return NULL;
-    size_t asked = bytes;
-    bytes = (bytes + (bytes == 0) + ALIGN_BYTES - 1) & ~(size_t)(ALIGN_BYTES - 1);
-    if (bytes < asked || bytes > arena->bytes_max - arena->bytes)
+    if (bytes > SIZE_MAX - ALIGN_BYTES - GAP_BYTES)
+        return SIZE_MAX;
+    return (bytes + (bytes == 0) + ALIGN_BYTES - 1) & ~(size_t)(ALIGN_BYTES - 1);
+}
+
+void *rm_arena_alloc(rm_arena *arena, size_t asked)
+{
+    size_t bytes = round_up(asked);
+    if (bytes == SIZE_MAX || bytes > arena->bytes_max - arena->bytes)
         return NULL;
     char *ptr;
     if (bytes + GAP_BYTES > (size_t)(arena->end - arena->next) && bytes > SHARED_BYTES_MAX) {
@@ -169,6 +174,48 @@ void *rm_arena_calloc(rm_arena *arena, size_t bytes)
     if (ptr)
         memset(ptr, 0, bytes);
     return ptr;
+}
+
+/* The newest block is this allocation alone: the heap moves it, which for large ones is a remapping and no copy. */
+static void *resize_own_block(rm_arena *arena, size_t asked)
+{
+    rm_arena_block *old = arena->blocks;
+    size_t bytes = round_up(asked), old_bytes = old->bytes - GAP_BYTES;
+    UNPOISON(old->data, old->bytes);
+    rm_arena_block *block = rm_realloc(old, sizeof(*block) + bytes + GAP_BYTES);
+    if (!block) {
+        POISON(old->data + old_bytes, GAP_BYTES);
+        return NULL;
+    }
+    block->bytes = bytes + GAP_BYTES;
+    POISON(block->data + asked, block->bytes - asked);
+    arena->blocks = block;
+    arena->bytes = arena->bytes - old_bytes + bytes;
+    return block->data;
+}
+
+void *rm_arena_realloc(rm_arena *arena, void *ptr, size_t old_asked, size_t asked)
+{
+    if (!ptr)
+        return rm_arena_alloc(arena, asked);
+    size_t old_bytes = round_up(old_asked), bytes = round_up(asked);
+    if (bytes == SIZE_MAX || (bytes > old_bytes && bytes - old_bytes > arena->bytes_max - arena->bytes))
+        return NULL;
+    rm_arena_block *newest = arena->blocks;
+    if (ptr == newest->data && arena->end != newest->data + newest->bytes)
+        return resize_own_block(arena, asked);
+    char *end = (char *)ptr + old_bytes + GAP_BYTES;
+    if (end == arena->next && bytes + GAP_BYTES <= (size_t)(arena->end - (char *)ptr)) {
+        arena->next = (char *)ptr + bytes + GAP_BYTES;
+        arena->bytes = arena->bytes - old_bytes + bytes;
+        POISON(ptr, (size_t)(arena->end - (char *)ptr));
+        UNPOISON(ptr, asked);
+        return ptr;
+    }
+    void *moved = rm_arena_alloc(arena, asked);
+    if (moved)
+        memcpy(moved, ptr, old_asked < asked ? old_asked : asked);
+    return moved;
 }
 
 rm_slice rm_arena_dup(rm_arena *arena, rm_slice slice)
