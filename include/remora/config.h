@@ -45,7 +45,7 @@ typedef struct rm_config {
     unsigned loops;             /* resolved: at least 1 */
     const rm_config_upstream *upstreams;
     size_t upstream_count;      /* at least 1: default openai at https://api.openai.com/v1 */
-    const rm_config_model *models;
+    const rm_config_model *models; /* by name */
     size_t model_count;
     const char *prices;         /* path or NULL */
 
@@ -130,5 +130,12 @@ const rm_config_model *rm_config_find_model(const rm_config *config, rm_slice na
 
 /* Every option with type, default and one line of help, as Markdown (README) or text (--help). */
 rm_status rm_config_describe(bool markdown, rm_buf *out);
+
+/* Appends the effective configuration as one JSON object in the file's own shape; secrets show as "(set)". */
+rm_status rm_config_json(const rm_config *config, rm_buf *out);
+
+/* Appends the paths, separated by ", ", of options that differ and take effect at the next start only (a reload keeps
+ * the old value). Nothing appended: none. */
+rm_status rm_config_restart_needed(const rm_config *before, const rm_config *after, rm_buf *out);
 
 #endif
