@@ -43,11 +43,12 @@ typedef enum rm_http_error {
     RM_HTTP_BAD_LENGTH,          /* Content-Length twice (even equal), with Transfer-Encoding, or not digits */
     RM_HTTP_BAD_ENCODING,        /* Transfer-Encoding other than one "chunked" */
     RM_HTTP_BAD_HOST,            /* missing in 1.1, or twice */
-    RM_HTTP_HEADERS_TOO_LARGE,   /* RM_HEADER_BYTES_MAX or RM_HEADER_COUNT_MAX */
+    RM_HTTP_HEADERS_TOO_LARGE,   /* RM_HEADER_BYTES_MAX or RM_HEADER_COUNT_MAX, trailers too */
+    RM_HTTP_URI_TOO_LONG,        /* RM_HEADER_BYTES_MAX passed before the request line ended */
     RM_HTTP_METHOD_UNKNOWN,      /* not in rm_method (CONNECT, TRACE, …) */
     RM_HTTP_VERSION_UNSUPPORTED, /* not HTTP/1.0 or 1.1 */
     RM_HTTP_EXPECTATION,         /* Expect other than 100-continue */
-    RM_HTTP_UPGRADE,             /* HTTP/2 preface or another protocol */
+    RM_HTTP_UPGRADE,             /* HTTP/2 preface (an Upgrade header is left to the reader and changes nothing) */
     RM_HTTP_NO_MEMORY
 } rm_http_error;
 int rm_http_error_status(rm_http_error error);
@@ -99,9 +100,13 @@ typedef struct rm_sse_event {
  * An event longer than RM_SSE_EVENT_BYTES_MAX comes out in pieces with oversize set. */
 typedef struct rm_sse_parser {
     rm_buf pending; /* bytes of the unfinished event */
-    rm_buf data;    /* scratch for multi-line data */
-    size_t scanned;
-    bool at_start, oversize;
+    rm_buf data;    /* multi-line data so far */
+    size_t scanned; /* bytes of the event that were looked at; the next line begins at line_at */
+    size_t line_at, data_at, data_len, type_at, type_len; /* offsets from the event's first byte */
+    unsigned data_lines;
+    bool at_start; /* no byte of the stream was seen, so a BOM may come */
+    bool oversize; /* during on_event: this is a piece of a too long event, its fields unread */
+    bool line_cut; /* the current line's beginning went out with an earlier piece */
 } rm_sse_parser;
 void rm_sse_parser_init(rm_sse_parser *parser);
 void rm_sse_parser_deinit(rm_sse_parser *parser);
@@ -110,6 +115,8 @@ void rm_sse_parser_deinit(rm_sse_parser *parser);
 typedef void (*rm_sse_event_fn)(void *user, const rm_sse_event *event);
 rm_status rm_sse_parser_feed(rm_sse_parser *parser, rm_slice bytes, rm_sse_event_fn on_event, void *user)
     RM_WARN_UNUSED;
+/* The stream ended: gives the last event where only a CR, which a LF might have followed, ended it. RM_ENOMEM. */
+rm_status rm_sse_parser_finish(rm_sse_parser *parser, rm_sse_event_fn on_event, void *user) RM_WARN_UNUSED;
 /* The stream ended: what is left without a blank line (empty: nothing). */
 rm_slice rm_sse_parser_rest(const rm_sse_parser *parser);
 
