@@ -89,7 +89,7 @@ const rm_config_option rm_config__options[] = {
     {"cache.exact.mode", RM_KIND_CHOICE, 0, TOP(cache.exact.mode), "serve", NULL, NULL, exact_modes,
      "the exact cache"},
     {"cache.exact.ttl", RM_KIND_MS, 0, TOP(cache.exact.ttl_ms), "7d", "1s", "3650d", NULL,
-     "how long an answer is fresh, unless the request says less"},
+     "how long an answer is fresh, unless the request says otherwise"},
     {"cache.exact.bytes_max", RM_KIND_BYTES, RESTART, TOP(cache.exact.bytes_max), "2GiB", "1MiB", "16TiB", NULL,
      "size on disk; the least useful entries leave first"},
     {"cache.exact.sampled", RM_KIND_CHOICE_BOOL, 0, TOP(cache.exact.serve_sampled), "serve", NULL, NULL, sampled_words,
