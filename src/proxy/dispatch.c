@@ -1,0 +1,71 @@
+/* From a decided request to the flight that will bring its answer: somebody else's, or one of its own. */
+#include "proxy_internal.h"
+
+static bool join(rm_exchange *exchange, const rm_exact_key *key)
+{
+    rm_flights *flights = exchange->worker->proxy->flights;
+    if (rm_flight_join(flights, key->key, key->canonical, &exchange->subscriber) != RM_OK)
+        return false;
+    exchange->merged = true;
+    exchange->outcome = RM_OUTCOME_MERGED;
+    exchange->reason = RM_REASON_MERGED;
+    /* What has come so far can be read at once; on another loop nobody would say so. */
+    rm_exchange__relay(exchange);
+    return true;
+}
+
+static void begin(rm_exchange *exchange, const rm_fetch_plan *plan)
+{
+    rm_fetch *fetch = NULL;
+    rm_status status = rm_fetch__start(exchange->worker, plan, &fetch);
+    if (status == RM_EBUSY && join(exchange, plan->key))
+        return;
+    if (status != RM_OK && plan->key) {
+        /* The table of flights is not needed to answer this one caller. */
+        if (status != RM_EBUSY)
+            rm_observer_fault(exchange->worker->observer, RM_STAGE_MERGE);
+        rm_fetch_plan alone = *plan;
+        alone.key = NULL;
+        alone.merge = alone.store = false;
+        status = rm_fetch__start(exchange->worker, &alone, &fetch);
+    }
+    if (status != RM_OK) {
+        rm_exchange__fail(exchange, rm_status_http(status), NULL,
+                          "Remora could not start the request to the upstream.");
+        return;
+    }
+    if (plan->uploader)
+        exchange->fetch = fetch;
+}
+
+void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                           const rm_config_upstream *upstream, const rm_exact_key *key)
+{
+    (void)controls;
+    const rm_decision *decision = &exchange->decision;
+    exchange->upstream = rm_slice_cstr(upstream->name);
+    bool upload = exchange->state == RM_EXCHANGE_UPLOADING;
+    bool merge = key && decision->merge;
+    if (merge && join(exchange, key))
+        return;
+    rm_fetch_plan plan = {
+        .upstream = upstream,
+        .head = rm_req_head(exchange->req),
+        .op = exchange->op,
+        .body = rm_blob_slice(exchange->body),
+        .body_owner = exchange->body,
+        .uploader = upload ? exchange : NULL,
+        .info = info,
+        .key = merge || decision->store ? key : NULL,
+        .merge = merge,
+        .store = key && decision->store,
+        .ttl_ms = decision->ttl_ms,
+        .tenant = exchange->tenant.scope,
+        .name_space = rm_slice_cstr(exchange->name_space),
+        .id = exchange->id,
+        .first = &exchange->subscriber,
+    };
+    begin(exchange, &plan);
+    rm_blob_unref(exchange->body);
+    exchange->body = NULL;
+}

@@ -1,0 +1,471 @@
+/* One upstream call and the flight that carries its answer.
+ *
+ *   curl --on_head, on_data--> PIECES: as they come
+ *                              BODY:   gathered, read, priced, recorded, then pushed whole
+ *                              EVENTS: cut, read, cleaned; what one read brought is pushed as one chunk
+ *
+ * A fetch is its flight's publisher. It lives from rm_fetch__start to on_done, whether or not the exchange that began
+ * it is still there. */
+#include "proxy_internal.h"
+
+static const rm_upstream_events upstream_events;
+
+static void finish(rm_fetch *fetch)
+{
+    rm_worker *worker = fetch->worker;
+    rm_generation *generation = fetch->generation;
+    rm_timer_stop(worker->exec, &fetch->head_timer);
+    if (fetch->uploader)
+        fetch->uploader->fetch = NULL;
+    if (fetch->flight)
+        rm_flight_release(fetch->flight);
+    if (!fetch->head_set)
+        rm_blob_unref(fetch->head);
+    rm_blob_unref(fetch->body);
+    rm_sse_parser_deinit(&fetch->sse);
+    rm_buf_deinit(&fetch->gathered);
+    rm_list_remove(&fetch->link);
+    rm_arena_deinit(&fetch->arena);
+    rm_free(fetch);
+    worker->fetches--;
+    atomic_store_explicit(&worker->calls_seen, worker->fetches, memory_order_relaxed);
+    rm_proxy__generation_unref(generation);
+    rm_proxy__worker_check_idle(worker);
+}
+
+static rm_answer_head *head_of(rm_fetch *fetch)
+{
+    return fetch->head ? rm_answer_head_of(fetch->head) : NULL;
+}
+
+/* ---- money
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static bool catalogue_price(const rm_config *config, rm_slice name, rm_price *ret_price)
+{
+    const rm_config_model *model = name.len ? rm_config_find_model(config, name) : NULL;
+    if (!model || !model->priced)
+        return false;
+    double cached = model->price_cached_input >= 0 ? model->price_cached_input : model->price_input;
+    *ret_price = (rm_price){
+        .input = model->price_input / 1e6,
+        .cached_input = cached / 1e6,
+        .cache_write = model->price_input / 1e6,
+        .output = model->price_output / 1e6,
+        .batch_input = -1,
+        .batch_output = -1,
+        .context_tokens = model->context_tokens,
+    };
+    return true;
+}
+
+static const rm_price *listed_price(const rm_fetch *fetch, rm_slice name)
+{
+    const rm_prices *own = fetch->generation->settings->prices;
+    const rm_price *price = name.len && own ? rm_prices_find(own, name) : NULL;
+    return price || !name.len ? price : rm_prices_find(rm_prices_built_in(), name);
+}
+
+/* What the upstream says it cost, else by the catalogue's price, else by the cost map's; negative: unknown. */
+double rm_fetch__cost(const rm_fetch *fetch)
+{
+    if (fetch->status >= 400)
+        return 0;
+    if (fetch->stated_cost_usd >= 0)
+        return fetch->stated_cost_usd;
+    if (fetch->answer.usage_cost_usd >= 0)
+        return fetch->answer.usage_cost_usd;
+    const rm_config *config = fetch->generation->config;
+    rm_price price;
+    if (catalogue_price(config, fetch->requested_model, &price) || catalogue_price(config, fetch->answer.model, &price))
+        return rm_price_cost(&price, &fetch->answer.usage);
+    const rm_price *listed = listed_price(fetch, fetch->answer.model);
+    if (!listed)
+        listed = listed_price(fetch, fetch->requested_model);
+    return listed ? rm_price_cost(listed, &fetch->answer.usage) : -1;
+}
+
+/* What is known now goes where the subscribers will look once they have seen the end (or the usage chunk). */
+static void note_facts(rm_fetch *fetch)
+{
+    rm_answer_head *head = head_of(fetch);
+    if (!head)
+        return;
+    head->usage = fetch->answer.usage;
+    head->cost_usd = rm_fetch__cost(fetch);
+    rm_proxy__keep_text(head->service_tier, sizeof head->service_tier, fetch->answer.service_tier);
+}
+
+/* ---- to the flight
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static void publish_head(rm_fetch *fetch)
+{
+    if (fetch->head_set || !fetch->head)
+        return;
+    rm_timer_stop(fetch->worker->exec, &fetch->head_timer);
+    rm_proxy__keep_text(head_of(fetch)->model, sizeof head_of(fetch)->model, fetch->answer.model);
+    fetch->head_set = true;
+    rm_flight_set_head(fetch->flight, fetch->head);
+}
+
+/* A chunk that cannot be made would leave a hole: the answer ends there instead. */
+static void push(rm_fetch *fetch, rm_slice bytes, uint32_t flags)
+{
+    rm_blob *chunk = rm_blob_create_copy(bytes);
+    if (!chunk) {
+        rm_upstream_cancel(fetch->call);
+        return;
+    }
+    chunk->flags = flags;
+    if (!rm_flight_push(fetch->flight, chunk))
+        rm_upstream_pause(fetch->call);
+}
+
+static void push_gathered(rm_fetch *fetch)
+{
+    if (fetch->gathered.len)
+        push(fetch, rm_buf_slice(&fetch->gathered), 0);
+    rm_buf_clear(&fetch->gathered);
+}
+
+static void on_abandoned(void *user)
+{
+    rm_fetch__cancel(user);
+}
+
+static void on_demand(void *user)
+{
+    rm_fetch *fetch = user;
+    rm_upstream_resume(fetch->call);
+}
+
+void rm_fetch__cancel(rm_fetch *fetch)
+{
+    rm_upstream_cancel(fetch->call);
+}
+
+/* ---- from the upstream
+ * -------------------------------------------------------------------------------------------------------- */
+
+static rm_slice header_of(const rm_upstream_head *head, rm_slice name)
+{
+    for (size_t i = 0; i < head->header_count; i++)
+        if (rm_slice_eq_nocase(head->headers[i].name, name))
+            return head->headers[i].value;
+    return RM_SLICE_NONE;
+}
+
+static bool type_is(rm_slice type, rm_slice wanted)
+{
+    return type.len >= wanted.len && rm_slice_eq_nocase((rm_slice){type.ptr, wanted.len}, wanted);
+}
+
+static rm_fetch_mode mode_for(const rm_fetch *fetch, rm_slice type, const rm_upstream_head *head)
+{
+    if (fetch->op == RM_OP_OTHER || fetch->op == RM_OP_MODELS || header_of(head, RM_SLICE("content-encoding")).len)
+        return RM_FETCH_PIECES;
+    if (type_is(type, RM_SLICE("text/event-stream")))
+        return RM_FETCH_EVENTS;
+    return type_is(type, RM_SLICE("application/json")) ? RM_FETCH_BODY : RM_FETCH_PIECES;
+}
+
+static void on_head(void *user, const rm_upstream_head *head)
+{
+    rm_fetch *fetch = user;
+    rm_slice type = header_of(head, RM_SLICE("content-type"));
+    rm_slice stated = header_of(head, RM_SLICE("x-litellm-response-cost"));
+    double cost;
+    fetch->status = head->status;
+    fetch->head = rm_fetch__make_head(head);
+    if (!fetch->head) {
+        rm_upstream_cancel(fetch->call);
+        return;
+    }
+    if (stated.len && rm_parse_double(stated, &cost) == RM_OK && cost >= 0)
+        fetch->stated_cost_usd = cost;
+    fetch->content_type = rm_arena_dup(&fetch->arena, type);
+    fetch->mode = mode_for(fetch, type, head);
+    if (fetch->status != 200)
+        rm_flight_seal(fetch->flight);
+    if (fetch->mode == RM_FETCH_EVENTS) {
+        /* The head waits for the first event, which names the model; but not for ever. */
+        head_of(fetch)->sse = true;
+        rm_timer_start(fetch->worker->exec, &fetch->head_timer, fetch->generation->config->timeouts.silence_comment_ms);
+    } else if (fetch->mode == RM_FETCH_PIECES) {
+        publish_head(fetch);
+        rm_flight_wake(fetch->flight);
+    }
+}
+
+static void on_head_timer(rm_timer *timer)
+{
+    rm_fetch *fetch = RM_CONTAINER_OF(timer, rm_fetch, head_timer);
+    publish_head(fetch);
+    rm_flight_wake(fetch->flight);
+}
+
+static void on_event(void *user, const rm_sse_event *event)
+{
+    rm_fetch *fetch = user;
+    rm_event_info info = {0};
+    rm_provider_read_event(fetch->op, event, &fetch->arena, &fetch->answer, &info);
+    if (info.error && !head_of(fetch)->stream_error) {
+        head_of(fetch)->stream_error = true;
+        rm_observer_count(fetch->worker->observer, RM_COUNTER_STREAM_ERRORS, 1);
+    }
+    rm_status status = RM_OK;
+    if (info.has_usage) {
+        push_gathered(fetch);
+        note_facts(fetch);
+        status = rm_provider_clean_event(fetch->op, event, &info, &fetch->gathered);
+        if (fetch->gathered.len)
+            push(fetch, rm_buf_slice(&fetch->gathered), RM_CHUNK_USAGE | (info.usage_only ? RM_CHUNK_USAGE_ONLY : 0));
+        rm_buf_clear(&fetch->gathered);
+    } else {
+        status = rm_provider_clean_event(fetch->op, event, &info, &fetch->gathered);
+    }
+    if (status != RM_OK)
+        rm_upstream_cancel(fetch->call);
+    if (info.terminal && !fetch->stored) {
+        /* Kept before the caller can know that the answer is whole: its next request finds it. */
+        push_gathered(fetch);
+        note_facts(fetch);
+        rm_fetch__record_events(fetch);
+    }
+}
+
+static void on_events(rm_fetch *fetch, rm_slice bytes)
+{
+    rm_status status = rm_sse_parser_feed(&fetch->sse, bytes, on_event, fetch);
+    if (status != RM_OK)
+        rm_upstream_cancel(fetch->call);
+    if (fetch->gathered.len || fetch->answer.model.len)
+        publish_head(fetch);
+    push_gathered(fetch);
+    rm_flight_wake(fetch->flight);
+}
+
+static void on_data(void *user, rm_slice bytes)
+{
+    rm_fetch *fetch = user;
+    if (fetch->mode == RM_FETCH_EVENTS) {
+        on_events(fetch, bytes);
+        return;
+    }
+    if (fetch->mode == RM_FETCH_BODY) {
+        if (rm_buf_append_slice(&fetch->gathered, bytes) == RM_OK)
+            return;
+        /* Too large to hold back for the sake of its cost. */
+        fetch->mode = RM_FETCH_PIECES;
+        publish_head(fetch);
+        push_gathered(fetch);
+    }
+    push(fetch, bytes, 0);
+    rm_flight_wake(fetch->flight);
+}
+
+static void on_upload_drain(void *user)
+{
+    rm_fetch *fetch = user;
+    if (fetch->uploader)
+        rm_req_resume_body(fetch->uploader->req);
+}
+
+/* ---- the end
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
+
+static void finish_body(rm_fetch *fetch)
+{
+    rm_slice body = rm_buf_slice(&fetch->gathered);
+    if (rm_provider_read_body(fetch->op, body, &fetch->arena, &fetch->answer) != RM_OK)
+        rm_answer_init(&fetch->answer);
+    note_facts(fetch);
+    rm_fetch__record_body(fetch, body);
+    head_of(fetch)->whole = true;
+    head_of(fetch)->content_length = (int64_t)body.len;
+    publish_head(fetch);
+    push_gathered(fetch);
+}
+
+static void finish_events(rm_fetch *fetch)
+{
+    rm_slice rest = rm_sse_parser_rest(&fetch->sse);
+    publish_head(fetch);
+    if (rest.len)
+        push(fetch, rest, 0);
+    note_facts(fetch);
+}
+
+/* No answer: an empty head carries the reason to whoever waits. */
+static void fail_without_head(rm_fetch *fetch, const rm_upstream_result *result)
+{
+    if (fetch->head_set)
+        return;
+    rm_blob_unref(fetch->head);
+    fetch->head = rm_fetch__make_head(&(rm_upstream_head){.content_length = -1});
+    if (!fetch->head)
+        return;
+    rm_proxy__keep_text(head_of(fetch)->failure, sizeof head_of(fetch)->failure, rm_slice_cstr(result->text));
+    fetch->head_set = true;
+    rm_flight_set_head(fetch->flight, fetch->head);
+}
+
+static void count(rm_fetch *fetch, const rm_upstream_result *result)
+{
+    rm_observer *observer = fetch->worker->observer;
+    rm_observer_count(observer, RM_COUNTER_UPSTREAM_REQUESTS, result->tries);
+    if (result->tries > 1)
+        rm_observer_count(observer, RM_COUNTER_UPSTREAM_RETRIES, result->tries - 1);
+    if (result->status == RM_ECANCELLED)
+        rm_observer_count(observer, RM_COUNTER_UPSTREAM_CANCELLED, 1);
+    else if (result->status != RM_OK)
+        rm_observer_count(observer, fetch->head_set ? RM_COUNTER_STREAM_CUT : RM_COUNTER_UPSTREAM_FAILURES, 1);
+}
+
+static void on_done(void *user, const rm_upstream_result *result)
+{
+    rm_fetch *fetch = user;
+    count(fetch, result);
+    if (result->status == RM_OK && fetch->mode == RM_FETCH_BODY)
+        finish_body(fetch);
+    else if (result->status == RM_OK && fetch->mode == RM_FETCH_EVENTS)
+        finish_events(fetch);
+    else if (result->status != RM_OK)
+        fail_without_head(fetch, result);
+    rm_answer_head *head = head_of(fetch);
+    if (head) {
+        head->upstream_ns = result->total_ms * 1000000;
+        head->tries = result->tries;
+    }
+    rm_flight_end(fetch->flight, result->status);
+    rm_flight_wake(fetch->flight);
+    finish(fetch);
+}
+
+static const rm_upstream_events upstream_events = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_upload_drain = on_upload_drain,
+    .on_done = on_done,
+};
+
+/* ---- the beginning
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
+{
+    rm_arena *arena = &fetch->arena;
+    fetch->op = plan->op;
+    fetch->upstream = plan->upstream;
+    fetch->uploader = plan->uploader;
+    fetch->store = plan->key && plan->store;
+    fetch->ttl_ms = plan->ttl_ms;
+    fetch->tenant = plan->tenant;
+    memcpy(fetch->id, plan->id, sizeof fetch->id);
+    fetch->stated_cost_usd = -1;
+    rm_answer_init(&fetch->answer);
+    rm_sse_parser_init(&fetch->sse);
+    rm_buf_init(&fetch->gathered, RM_RESPONSE_BUFFER_BYTES_MAX);
+    if (plan->body_owner)
+        fetch->body = rm_blob_ref(plan->body_owner);
+    if (plan->info) {
+        fetch->stream = plan->info->stream;
+        fetch->inject_usage = plan->info->stream && plan->info->usage_injectable;
+        fetch->requested_model = rm_arena_dup(arena, plan->info->model);
+        if (plan->info->model.len && !fetch->requested_model.ptr)
+            return RM_ENOMEM;
+    }
+    if (!fetch->store)
+        return RM_OK;
+    fetch->key.key = plan->key->key;
+    fetch->key.canonical = rm_arena_dup(arena, plan->key->canonical);
+    fetch->name_space = plan->name_space.len ? rm_arena_dup(arena, plan->name_space) : RM_SLICE_NONE;
+    return fetch->key.canonical.ptr && (fetch->name_space.ptr || !plan->name_space.len) ? RM_OK : RM_ENOMEM;
+}
+
+static rm_status open_flight(rm_fetch *fetch, const rm_fetch_plan *plan)
+{
+    rm_flight_options options = {
+        .key = plan->key && plan->merge ? &plan->key->key : NULL,
+        .canonical = plan->key ? plan->key->canonical : RM_SLICE_NONE,
+        .bytes_max = (size_t)fetch->generation->config->merge.bytes_max,
+        .keep = fetch->store,
+        .publisher = {.exec = fetch->worker->exec, .on_abandoned = on_abandoned, .on_demand = on_demand, .user = fetch},
+    };
+    return rm_flight_create(fetch->worker->proxy->flights, &options, &fetch->flight);
+}
+
+/* Whether curl may undo the encoding: only where Remora reads the answer. */
+static rm_status start_call(rm_fetch *fetch, const rm_fetch_plan *plan)
+{
+    const rm_config *config = fetch->generation->config;
+    const rm_http_head *head = plan->head;
+    rm_upstream_request request = {
+        .method = rm_method_name(head->method),
+        .stream_body = plan->uploader && (head->chunked || head->content_length > 0),
+        .stream_body_bytes = head->content_length,
+        .has_body = plan->body_owner != NULL,
+        .decode = plan->op != RM_OP_OTHER && plan->op != RM_OP_MODELS,
+        .retries_max = config->retries.per_request,
+        .timeouts = {.connect_ms = config->timeouts.connect_ms,
+                     .first_byte_ms = config->timeouts.first_byte_ms,
+                     .stream_idle_ms = config->timeouts.stream_idle_ms,
+                     .total_ms = config->timeouts.total_ms},
+        .name = rm_slice_cstr(plan->upstream->name),
+    };
+    if (request.stream_body)
+        request.has_body = true;
+    request.body = plan->body;
+    rm_status status = RM_OK;
+    if (plan->info)
+        status = rm_provider_upstream_body(plan->info, plan->body, fetch->inject_usage, &fetch->arena, &request.body);
+    if (status != RM_OK) {
+        /* The caller's own body serves as well; only the usage chunk may be missing. */
+        rm_observer_fault(fetch->worker->observer, RM_STAGE_DECODE);
+        request.body = plan->body;
+    }
+    status = rm_fetch__url(plan->upstream, head->target, &fetch->arena, &request.url);
+    if (status == RM_OK)
+        status = rm_fetch__headers(plan->upstream, head, &fetch->arena, &request.headers, &request.header_count);
+    if (status != RM_OK)
+        return status;
+    size_t index = (size_t)(plan->upstream - config->upstreams);
+    return rm_upstream_start(fetch->generation->clients[index], &request, &upstream_events, fetch, &fetch->call);
+}
+
+static void discard(rm_fetch *fetch)
+{
+    if (fetch->flight)
+        rm_flight_end(fetch->flight, RM_ECANCELLED);
+    fetch->uploader = NULL;
+    finish(fetch);
+}
+
+rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch **ret_fetch)
+{
+    rm_fetch *fetch = rm_calloc(1, sizeof *fetch);
+    if (!fetch)
+        return RM_ENOMEM;
+    fetch->worker = worker;
+    fetch->generation = rm_proxy__generation_ref(worker->generation);
+    fetch->head_timer.fire = on_head_timer;
+    rm_arena_init(&fetch->arena, rm_loop_arenas(worker->loop), RM_EXCHANGE_ARENA_BYTES_MAX);
+    rm_list_append(&worker->fetch_list, &fetch->link);
+    worker->fetches++;
+    atomic_store_explicit(&worker->calls_seen, worker->fetches, memory_order_relaxed);
+    rm_status status = copy_plan(fetch, plan);
+    if (status == RM_OK)
+        status = open_flight(fetch, plan);
+    if (status == RM_OK)
+        status = start_call(fetch, plan);
+    if (status != RM_OK) {
+        discard(fetch);
+        return status;
+    }
+    if (plan->first)
+        rm_flight_join_first(fetch->flight, plan->first);
+    *ret_fetch = fetch;
+    return RM_OK;
+}

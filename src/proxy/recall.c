@@ -1,0 +1,164 @@
+/* Answers from the cache: exact repeats, and stale ones where the configuration allows it. */
+#include "proxy_internal.h"
+
+static double saved_by(const rm_record *record)
+{
+    return record->cost_usd;
+}
+
+static rm_slice media_type(const rm_exchange *exchange, const rm_record *record)
+{
+    if (exchange->stream)
+        return RM_SLICE("text/event-stream; charset=utf-8");
+    return record->form == RM_RECORD_BODY && record->content_type.len ? record->content_type
+                                                                      : RM_SLICE("application/json");
+}
+
+/* Says and sends a kept answer. */
+static void reply_kept(rm_exchange *exchange, rm_outcome outcome, rm_slice type, rm_slice content, uint64_t age_s)
+{
+    rm_reply_head reply;
+    rm_reply__init(&reply);
+    exchange->outcome = outcome;
+    exchange->reason = outcome == RM_OUTCOME_STALE ? RM_REASON_STALE : RM_REASON_HIT;
+    exchange->cost_usd = 0;
+    rm_reply__add(&reply, RM_SLICE("Content-Type"), type);
+    if (exchange->stream)
+        rm_reply__add(&reply, RM_SLICE("Cache-Control"), RM_SLICE("no-cache"));
+    rm_reply__add_u64(&reply, RM_SLICE("Age"), age_s);
+    rm_reply__add_remora(&reply, exchange, true);
+    rm_reply__send(exchange, &reply, 200, content, (int64_t)content.len);
+}
+
+static void take_facts(rm_exchange *exchange, const rm_record *record)
+{
+    exchange->usage = record->usage;
+    exchange->saved_usd = saved_by(record);
+    rm_proxy__keep_text(exchange->model, sizeof exchange->model, record->model);
+}
+
+static uint64_t age_s_of(const rm_record *record, uint64_t now_ms)
+{
+    return now_ms > record->created_ms ? (now_ms - record->created_ms) / 1000 : 0;
+}
+
+/* Renders into `*ret_content`; false: treat it as a miss. */
+static bool render(rm_exchange *exchange, const rm_request_info *info, const rm_record *record, uint64_t now_ms,
+                   rm_slice *ret_content)
+{
+    rm_worker *worker = exchange->worker;
+    rm_buf_clear(&worker->render);
+    rm_status status =
+        rm_exact_render(record, info, exchange->generation->config, now_ms, &worker->rng, &worker->render, ret_content);
+    if (status != RM_OK)
+        rm_observer_fault(worker->observer, RM_STAGE_REPLAY);
+    return status == RM_OK;
+}
+
+/* The answer is past its time but may still serve if the upstream fails. */
+static void keep_stale(rm_exchange *exchange, const rm_record *record, rm_slice content, uint64_t now_ms)
+{
+    rm_stale *stale = rm_calloc(1, sizeof *stale);
+    rm_blob *copy = stale ? rm_blob_create_copy(content) : NULL;
+    if (!copy) {
+        rm_free(stale);
+        return;
+    }
+    stale->content = copy;
+    stale->age_s = age_s_of(record, now_ms);
+    stale->saved_usd = saved_by(record);
+    stale->usage = record->usage;
+    rm_proxy__keep_text(stale->model, sizeof stale->model, record->model);
+    exchange->stale = stale;
+}
+
+bool rm_exchange__serve_stale(rm_exchange *exchange)
+{
+    rm_stale *stale = exchange->stale;
+    if (!stale)
+        return false;
+    exchange->usage = stale->usage;
+    exchange->saved_usd = stale->saved_usd;
+    memcpy(exchange->model, stale->model, sizeof exchange->model);
+    rm_slice type = exchange->stream ? RM_SLICE("text/event-stream; charset=utf-8") : RM_SLICE("application/json");
+    reply_kept(exchange, RM_OUTCOME_STALE, type, rm_blob_slice(stale->content), stale->age_s);
+    return true;
+}
+
+/* Asks the upstream once more for everybody, while this caller gets the stale answer. */
+static void revalidate(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key)
+{
+    rm_fetch_plan plan = {
+        .upstream = rm_policy_upstream(exchange->generation->config, info->model, exchange->dialect),
+        .head = rm_req_head(exchange->req),
+        .op = exchange->op,
+        .body = rm_blob_slice(exchange->body),
+        .body_owner = exchange->body,
+        .info = info,
+        .key = key,
+        .merge = true,
+        .store = exchange->decision.store,
+        .ttl_ms = exchange->decision.ttl_ms,
+        .tenant = exchange->tenant.scope,
+        .name_space = rm_slice_cstr(exchange->name_space),
+        .id = exchange->id,
+    };
+    rm_fetch *fetch;
+    /* RM_EBUSY: somebody is asking already. */
+    rm_status status = rm_fetch__start(exchange->worker, &plan, &fetch);
+    if (status != RM_OK && status != RM_EBUSY)
+        rm_observer_fault(exchange->worker->observer, RM_STAGE_MERGE);
+}
+
+static bool serve(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key, const rm_record *record,
+                  rm_freshness freshness, uint64_t now_ms)
+{
+    rm_slice content;
+    if (!render(exchange, info, record, now_ms, &content))
+        return false;
+    if (freshness == RM_STALE_ERROR) {
+        keep_stale(exchange, record, content, now_ms);
+        return false;
+    }
+    take_facts(exchange, record);
+    reply_kept(exchange, freshness == RM_FRESH ? RM_OUTCOME_HIT : RM_OUTCOME_STALE, media_type(exchange, record),
+               content, age_s_of(record, now_ms));
+    if (freshness == RM_STALE_REVALIDATE)
+        revalidate(exchange, info, key);
+    return true;
+}
+
+bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                         rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key, bool *ret_has_key)
+{
+    rm_worker *worker = exchange->worker;
+    const rm_decision *decision = &exchange->decision;
+    if (!decision->lookup && !decision->store && !decision->merge)
+        return false;
+    rm_status status = rm_exact_key_make(info, upstream, &exchange->tenant, controls->name_space, scratch, ret_key);
+    if (status != RM_OK) {
+        exchange->outcome = RM_OUTCOME_BYPASS;
+        exchange->reason = status == RM_EPARSE    ? RM_REASON_DUPLICATE_KEY
+                           : status == RM_ETOOBIG ? RM_REASON_TOO_DEEP
+                                                  : RM_REASON_FAULT;
+        if (exchange->reason == RM_REASON_FAULT)
+            rm_observer_fault(worker->observer, RM_STAGE_KEY);
+        return false;
+    }
+    *ret_has_key = true;
+    if (!decision->lookup || !worker->reader)
+        return false;
+    uint64_t now_ms = rm_proxy__wall_ms();
+    rm_record record;
+    rm_freshness freshness;
+    status =
+        rm_exact_lookup(worker->reader, exchange->generation->config, ret_key, controls, now_ms, &record, &freshness);
+    if (status != RM_OK) {
+        if (status != RM_ENOTFOUND)
+            rm_observer_fault(worker->observer, RM_STAGE_LOOKUP);
+        return false;
+    }
+    bool served = serve(exchange, info, ret_key, &record, freshness, now_ms);
+    rm_store_release(worker->reader);
+    return served;
+}

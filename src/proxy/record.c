@@ -1,0 +1,84 @@
+/* What becomes of a finished answer: a record in the cache, if it may be kept. */
+#include "proxy_internal.h"
+
+static void keep(rm_fetch *fetch, rm_record_form form, rm_slice content)
+{
+    rm_worker *worker = fetch->worker;
+    const rm_config *config = fetch->generation->config;
+    uint64_t now_ms = rm_proxy__wall_ms();
+    uint64_t stale_ms = config->cache.exact.stale_while_revalidate_ms;
+    if (config->cache.exact.stale_if_error_ms > stale_ms)
+        stale_ms = config->cache.exact.stale_if_error_ms;
+    rm_record record = {
+        .key = fetch->key.key,
+        .tenant = fetch->tenant,
+        .name_space = fetch->name_space,
+        .model = fetch->answer.model.len ? fetch->answer.model : fetch->requested_model,
+        .id = {fetch->id, sizeof fetch->id - 1},
+        .canonical = fetch->key.canonical,
+        .content = content,
+        .content_type = fetch->content_type,
+        .form = form,
+        .op = fetch->op,
+        .created_ms = now_ms,
+        .expires_ms = now_ms + fetch->ttl_ms,
+        .stale_until_ms = now_ms + fetch->ttl_ms + stale_ms,
+        .usage = fetch->answer.usage,
+        .cost_usd = rm_fetch__cost(fetch),
+    };
+    rm_status status = rm_store_put(worker->proxy->store, &record);
+    if (status != RM_OK)
+        rm_observer_fault(worker->observer, RM_STAGE_STORE);
+}
+
+static bool may_keep(const rm_fetch *fetch, bool stream)
+{
+    return fetch->store && fetch->worker->proxy->store &&
+           rm_exact_storable(fetch->generation->config, fetch->status, &fetch->answer, stream);
+}
+
+void rm_fetch__record_body(rm_fetch *fetch, rm_slice body)
+{
+    if (may_keep(fetch, false))
+        keep(fetch, RM_RECORD_BODY, body);
+}
+
+/* A record is only ever served as a hit, which costs nothing: so its usage says. */
+static void append_free_of_charge(rm_op op, rm_buf *out, const rm_blob *chunk)
+{
+    rm_sse_event event = {.raw = rm_blob_slice(chunk)};
+    size_t before = out->len;
+    if (chunk->flags & RM_CHUNK_USAGE && rm_proxy__set_cost(op, event.raw, 0, out) == RM_OK)
+        return;
+    out->len = before;
+    out->status = RM_OK;
+    (void)rm_buf_append_slice(out, event.raw);
+}
+
+typedef struct gathering {
+    rm_op op;
+    rm_buf text;
+} gathering;
+
+static void gather(void *user, const rm_blob *chunk)
+{
+    gathering *to = user;
+    if (to->text.status == RM_OK)
+        append_free_of_charge(to->op, &to->text, chunk);
+}
+
+void rm_fetch__record_events(rm_fetch *fetch)
+{
+    if (!may_keep(fetch, true))
+        return;
+    fetch->stored = true;
+    gathering all = {.op = fetch->op};
+    rm_buf_init(&all.text, RM_STORE_RECORD_BYTES_MAX);
+    if (rm_flight_each(fetch->flight, gather, &all)) {
+        if (all.text.status == RM_OK)
+            keep(fetch, RM_RECORD_EVENTS, rm_buf_slice(&all.text));
+        else
+            rm_observer_fault(fetch->worker->observer, RM_STAGE_RECORD);
+    }
+    rm_buf_deinit(&all.text);
+}

@@ -1,0 +1,267 @@
+/* From the flight to the caller.
+ *
+ *             flight carries          caller wants       how
+ *             events                  events             as they come
+ *             a body                  a body             as it comes, or whole with its cost
+ *             events (200)            a body             collected, turned at the end
+ *             a body (200)            events             collected, turned at the end
+ *
+ * A caller takes nothing more from the flight while RM_WRITE_HIGH_BYTES are queued for it. */
+#include <stdio.h>
+
+#include "proxy_internal.h"
+
+void rm_exchange__on_ready(rm_subscriber *subscriber)
+{
+    rm_exchange__relay(RM_CONTAINER_OF(subscriber, rm_exchange, subscriber));
+}
+
+static const rm_answer_head *head_of(const rm_exchange *exchange)
+{
+    return exchange->head ? rm_answer_head_of(exchange->head) : NULL;
+}
+
+/* Who pays: the first to ask, normally the one who began the flight; for all others the whole cost was saved. */
+static void settle_cost(rm_exchange *exchange)
+{
+    rm_answer_head *head = exchange->head ? rm_answer_head_of(exchange->head) : NULL;
+    if (!head || exchange->claimed)
+        return;
+    exchange->claimed = true;
+    exchange->usage = head->usage;
+    memcpy(exchange->service_tier, head->service_tier, sizeof exchange->service_tier);
+    if (atomic_exchange_explicit(&head->cost_claimed, true, memory_order_relaxed)) {
+        exchange->cost_usd = 0;
+        exchange->saved_usd = head->cost_usd;
+    } else {
+        exchange->cost_usd = head->cost_usd;
+        exchange->saved_usd = 0;
+    }
+}
+
+/* ---- heads
+ * --------------------------------------------------------------------------------------------------------------------
+ */
+
+static bool has_name(const rm_header *header, rm_slice name)
+{
+    return rm_slice_eq_nocase(header->name, name);
+}
+
+/* `type` replaces the answer's own media type if it is set. */
+static void send_head(rm_exchange *exchange, rm_slice type, bool with_cost, rm_slice body, int64_t body_bytes)
+{
+    const rm_answer_head *head = head_of(exchange);
+    rm_reply_head reply;
+    rm_reply__init(&reply);
+    if (type.len)
+        rm_reply__add(&reply, RM_SLICE("Content-Type"), type);
+    for (size_t i = 0; i < head->header_count; i++)
+        if (!type.len || !has_name(&head->headers[i], RM_SLICE("content-type")))
+            rm_reply__add(&reply, head->headers[i].name, head->headers[i].value);
+    rm_reply__add_remora(&reply, exchange, with_cost);
+    rm_reply__send(exchange, &reply, head->status, body, body_bytes);
+}
+
+static void begin_stream(rm_exchange *exchange, rm_slice first)
+{
+    /* A merged caller's answer is paid for by another; the one who pays learns the cost in the last chunk. */
+    if (exchange->merged)
+        exchange->cost_usd = 0;
+    send_head(exchange, RM_SLICE_NONE, exchange->merged, first, RM_BODY_CHUNKED);
+    exchange->cost_usd = -1;
+    uint64_t silence_ms = exchange->generation->config->timeouts.silence_comment_ms;
+    if (head_of(exchange)->sse && silence_ms)
+        rm_timer_start(exchange->worker->exec, &exchange->silence, silence_ms);
+}
+
+/* ---- chunks
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
+
+static void pass(rm_exchange *exchange, rm_slice bytes, rm_blob *blob)
+{
+    if (exchange->state != RM_EXCHANGE_RELAYING) {
+        if (head_of(exchange)->sse) {
+            begin_stream(exchange, bytes);
+        } else {
+            int64_t length = head_of(exchange)->content_length;
+            send_head(exchange, RM_SLICE_NONE, false, bytes, length >= 0 ? length : RM_BODY_CHUNKED);
+        }
+        return;
+    }
+    exchange->response_bytes += bytes.len;
+    exchange->last_write_ms = exchange->worker->exec->now_ms(exchange->worker->exec);
+    (void)(blob ? rm_req_write_blob(exchange->req, blob) : rm_req_write(exchange->req, bytes));
+}
+
+static void pass_usage(rm_exchange *exchange, rm_blob *chunk)
+{
+    settle_cost(exchange);
+    if (chunk->flags & RM_CHUNK_USAGE_ONLY && !exchange->include_usage)
+        return;
+    rm_buf *render = &exchange->worker->render;
+    rm_buf_clear(render);
+    if (exchange->cost_usd >= 0 &&
+        rm_proxy__set_cost(exchange->op, rm_blob_slice(chunk), exchange->cost_usd, render) == RM_OK)
+        pass(exchange, rm_buf_slice(render), NULL);
+    else
+        pass(exchange, rm_blob_slice(chunk), chunk);
+}
+
+static void take_chunk(rm_exchange *exchange, rm_blob *chunk)
+{
+    if (exchange->collecting)
+        (void)rm_buf_append_slice(&exchange->collected, rm_blob_slice(chunk));
+    else if (chunk->flags & RM_CHUNK_USAGE)
+        pass_usage(exchange, chunk);
+    else
+        pass(exchange, rm_blob_slice(chunk), chunk);
+}
+
+/* ---- ends
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
+
+static void fail_upstream(rm_exchange *exchange, rm_status status)
+{
+    const rm_answer_head *head = head_of(exchange);
+    if (exchange->state == RM_EXCHANGE_RELAYING) {
+        /* The same broken answer that the caller would have had from the upstream. */
+        exchange->failed = true;
+        rm_exchange__move(exchange, RM_EXCHANGE_DONE);
+        rm_req_abort(exchange->req);
+        return;
+    }
+    if (rm_exchange__serve_stale(exchange))
+        return;
+    char message[256];
+    const char *reason = head && head->failure[0] ? head->failure : rm_status_text(status);
+    (void)snprintf(message, sizeof message, "The upstream %.*s gave no answer: %s.", (int)exchange->upstream.len,
+                   exchange->upstream.ptr ? exchange->upstream.ptr : "", reason);
+    int http = rm_status_http(status);
+    rm_exchange__fail(exchange, http < 500 ? 502 : http, "upstream_error", message);
+}
+
+/* The whole answer is collected in the form that the caller did not ask for. */
+static void turn_and_send(rm_exchange *exchange)
+{
+    rm_slice from = rm_buf_slice(&exchange->collected);
+    rm_buf *render = &exchange->worker->render;
+    rm_buf_clear(render);
+    rm_status status = exchange->collected.status;
+    if (status == RM_OK)
+        status = exchange->stream ? rm_provider_body_to_events(exchange->op, from, exchange->include_usage, render)
+                                  : rm_provider_events_to_body(exchange->op, from, render);
+    if (status != RM_OK) {
+        rm_observer_fault(exchange->worker->observer, RM_STAGE_REPLAY);
+        rm_exchange__fail(exchange, 502, "upstream_error",
+                          "The upstream's answer cannot be given in the form asked for.");
+        return;
+    }
+    rm_slice type = exchange->stream ? RM_SLICE("text/event-stream; charset=utf-8") : RM_SLICE("application/json");
+    send_head(exchange, type, true, rm_buf_slice(render), (int64_t)render->len);
+}
+
+static void end(rm_exchange *exchange, rm_status status)
+{
+    const rm_answer_head *head = head_of(exchange);
+    settle_cost(exchange);
+    if (head) {
+        exchange->upstream_ns = head->upstream_ns;
+        exchange->tries = head->tries;
+        exchange->failed |= head->stream_error;
+    }
+    if (status != RM_OK || !head || head->status == 0) {
+        fail_upstream(exchange, status == RM_OK ? RM_EINTERNAL : status);
+    } else if (exchange->collecting) {
+        turn_and_send(exchange);
+    } else if (exchange->state == RM_EXCHANGE_RELAYING) {
+        rm_exchange__move(exchange, RM_EXCHANGE_DONE);
+        rm_req_end(exchange->req);
+    } else if (exchange->state != RM_EXCHANGE_DONE) {
+        send_head(exchange, RM_SLICE_NONE, true, RM_SLICE_NONE, 0);
+    }
+    rm_timer_stop(exchange->worker->exec, &exchange->silence);
+}
+
+/* ---- the loop
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
+
+static bool take_head(rm_exchange *exchange)
+{
+    if (exchange->head)
+        return true;
+    rm_blob *head = rm_flight_head(&exchange->subscriber);
+    if (!head)
+        return false;
+    exchange->head = rm_blob_ref(head);
+    const rm_answer_head *answer = head_of(exchange);
+    rm_proxy__keep_text(exchange->model, sizeof exchange->model, rm_slice_cstr(answer->model));
+    exchange->collecting = answer->status == 200 && exchange->known && answer->sse != exchange->stream &&
+                           (answer->sse || exchange->merged);
+    if (exchange->collecting)
+        rm_buf_init(&exchange->collected, RM_RESPONSE_BUFFER_BYTES_MAX);
+    return true;
+}
+
+/* The head alone goes out where the body may be long in coming. */
+static void send_waiting_head(rm_exchange *exchange)
+{
+    const rm_answer_head *head = head_of(exchange);
+    if (exchange->state == RM_EXCHANGE_RELAYING || exchange->state == RM_EXCHANGE_DONE || exchange->collecting ||
+        head->whole || head->status == 0)
+        return;
+    pass(exchange, RM_SLICE_NONE, NULL);
+}
+
+static bool take_next(rm_exchange *exchange)
+{
+    rm_blob *chunk = NULL;
+    rm_status status = RM_OK;
+    switch (rm_flight_next(&exchange->subscriber, &chunk, &status)) {
+    case RM_FLIGHT_WAIT:
+        if (exchange->head)
+            send_waiting_head(exchange);
+        return false;
+    case RM_FLIGHT_CHUNK:
+        if (head_of(exchange)->whole) {
+            settle_cost(exchange);
+            if (!exchange->collecting)
+                send_head(exchange, RM_SLICE_NONE, true, rm_blob_slice(chunk), (int64_t)chunk->len);
+            else
+                take_chunk(exchange, chunk);
+        } else {
+            take_chunk(exchange, chunk);
+        }
+        rm_blob_unref(chunk);
+        return true;
+    case RM_FLIGHT_CUT:
+        rm_observer_count(exchange->worker->observer, RM_COUNTER_SLOW_FOLLOWERS, 1);
+        exchange->failed = true;
+        rm_exchange__move(exchange, RM_EXCHANGE_DONE);
+        rm_req_abort(exchange->req);
+        return false;
+    case RM_FLIGHT_END:
+        end(exchange, status);
+        return false;
+    }
+    return false;
+}
+
+void rm_exchange__relay(rm_exchange *exchange)
+{
+    if (exchange->closed || !exchange->subscriber.flight || exchange->relaying_now)
+        return;
+    exchange->relaying_now = true;
+    take_head(exchange);
+    while (exchange->state != RM_EXCHANGE_DONE && !exchange->closed) {
+        take_head(exchange);
+        if (rm_req_replied(exchange->req) && rm_req_queued_bytes(exchange->req) > RM_WRITE_HIGH_BYTES)
+            break;
+        if (!take_next(exchange))
+            break;
+    }
+    exchange->relaying_now = false;
+}
