@@ -1,0 +1,124 @@
+/* Lookups: one read transaction a reader, renewed for each, and the record as it lies in the map. */
+#include "store_internal.h"
+
+rm_status rm_store_reader_create(rm_store *store, rm_store_reader **ret_reader)
+{
+    rm_store_reader *reader = rm_calloc(1, sizeof(*reader));
+    if (!reader)
+        return RM_ENOMEM;
+    rm_status status = RM_OK;
+    reader->store = store;
+    if (atomic_fetch_add(&store->readers, 1) >= RM_STORE_READERS_MAX)
+        status = RM_EBUSY;
+    else if (store->cache.env)
+        status = rm_store__status_of(mdb_txn_begin(store->cache.env, NULL, MDB_RDONLY, &reader->txn));
+    if (status) {
+        atomic_fetch_sub(&store->readers, 1);
+        rm_free(reader);
+        return status;
+    }
+    if (reader->txn)
+        mdb_txn_reset(reader->txn); /* keeps its slot, pins nothing */
+    *ret_reader = reader;
+    return RM_OK;
+}
+
+void rm_store_reader_destroy(rm_store_reader *reader)
+{
+    if (!reader)
+        return;
+    if (reader->txn)
+        mdb_txn_abort(reader->txn);
+    rm_store__packer_deinit(&reader->packer);
+    atomic_fetch_sub(&reader->store->readers, 1);
+    rm_free(reader);
+}
+
+static rm_status read_value(rm_store_reader *reader, rm_key128 key, MDB_val *ret_value)
+{
+    jmp_buf jump;
+    MDB_val name = {sizeof(key), &key};
+    if (setjmp(jump)) {
+        rm_store__guard = NULL;
+        return RM_ECORRUPT;
+    }
+    rm_store__guard = &jump;
+    int rc = mdb_txn_renew(reader->txn);
+    if (!rc) {
+        reader->held = true;
+        rc = mdb_get(reader->txn, reader->store->records, &name, ret_value);
+    }
+    rm_store__guard = NULL;
+    return rc ? rm_store__status_of(rc) : RM_OK;
+}
+
+/* The record alone is damaged: it shall go, everything else goes on. */
+static void drop_corrupt(rm_store *store, rm_key128 key)
+{
+    rm_store__count(&store->counts.corrupt, 1);
+    rm_log_limited(RM_LOG_WARN, "store", "%s: a damaged record was found and is deleted", store->folder);
+    rm_store__op *op = store->read_only ? NULL : rm_calloc(1, sizeof(*op));
+    if (!op)
+        return;
+    op->kind = RM_STORE__DELETE_CORRUPT;
+    op->key = key;
+    if (rm_store__post(store, op))
+        rm_free(op);
+}
+
+static bool gone(const rm_store *store, const rm_record *record)
+{
+    if (!record->expires_ms)
+        return false;
+    uint64_t last = record->stale_until_ms > record->expires_ms ? record->stale_until_ms : record->expires_ms;
+    return last < store->clock->wall_ms(store->clock);
+}
+
+static rm_status fail_read(rm_store_reader *reader, rm_status status)
+{
+    rm_store_release(reader);
+    if (status == RM_ENOTFOUND)
+        return status;
+    rm_store__count(&reader->store->counts.read_errors, 1);
+    if (status == RM_ECORRUPT)
+        rm_store__fail(reader->store, "read", status);
+    return RM_EIO;
+}
+
+rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
+{
+    rm_store *store = reader->store;
+    MDB_val value;
+    rm_record record;
+    RM_CHECK(!reader->held);
+    if (atomic_load_explicit(&store->failed, memory_order_relaxed))
+        return RM_EIO;
+    if (rm_fault(RM_FAULT_STORE_READ))
+        return fail_read(reader, RM_EIO);
+    if (!reader->txn)
+        return RM_ENOTFOUND;
+    rm_status status = read_value(reader, key, &value);
+    if (status)
+        return fail_read(reader, status);
+    status = rm_store__record_read(rm_slice_make(value.mv_data, value.mv_size), key, &reader->packer, &record);
+    if (!status && gone(store, &record))
+        status = RM_ENOTFOUND;
+    if (status) {
+        rm_store_release(reader);
+        if (status == RM_ECORRUPT)
+            drop_corrupt(store, key);
+        return status;
+    }
+    rm_store__policy_use(&store->policy, key);
+    *ret_record = record;
+    return RM_OK;
+}
+
+void rm_store_release(rm_store_reader *reader)
+{
+    if (!reader->held)
+        return;
+    reader->held = false;
+    mdb_txn_reset(reader->txn);
+    rm_store__packer_trim(&reader->packer);
+}
