@@ -82,7 +82,8 @@ rm_status rm_provider_read_body(rm_op op, rm_slice body, rm_arena *arena, rm_ans
 /* What one event is to the relay. */
 typedef struct rm_event_info {
     bool usage_only;  /* chunk with choices [] and usage: strip for a caller that did not ask */
-    bool usage_null;  /* carries "usage":null only because include_usage was injected */
+    bool usage_null;  /* carries "usage":null, which comes of include_usage: strip as above */
+    bool padded;      /* carries `obfuscation` */
     bool has_usage;   /* carries final usage: usage.cost may be set here (rm_provider_set_event_cost) */
     bool terminal, error;
 } rm_event_info;
@@ -126,7 +127,7 @@ typedef struct rm_price {
     int64_t context_tokens; /* -1: unknown */
 } rm_price;
 
-typedef struct rm_prices rm_prices; /* model name -> price; immutable; refcounted */
+typedef struct rm_prices rm_prices; /* model name -> price; immutable */
 
 /* A small built-in table (its date: rm_prices_built_in_date). Never fails; static. */
 const rm_prices *rm_prices_built_in(void);
