@@ -46,13 +46,13 @@ struct rm_flight {
 
     pthread_mutex_t lock;
     /* Guarded by lock. */
-    uint32_t refs; /* the publisher and each subscriber */
+    uint32_t refs;                      /* the publisher and each subscriber */
     bool joinable, keep, ended, paused; /* joinable implies keep */
     rm_status status;
     rm_blob *head;
     struct rm_flight_chunk *first, *last;
     uint64_t pushed_bytes, dropped_bytes, furthest_bytes; /* furthest: what the fastest subscriber has read */
-    rm_link local, remote; /* subscribers on the publisher's executor, and elsewhere */
+    rm_link local, remote;                                /* subscribers on the publisher's executor, and elsewhere */
     unsigned subscribers;
     uint32_t round;
     rm_task abandoned_task, demand_task;
@@ -163,7 +163,8 @@ rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options
     return RM_OK;
 }
 
-/* ---- the log ----------------------------------------------------------------------------------------------------------- */
+/* ---- the log
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void drop_read_chunks(rm_flight *flight)
 {
@@ -280,8 +281,10 @@ bool rm_flight_push(rm_flight *flight, rm_blob *chunk)
         flight->first = node;
     flight->last = node;
     flight->pushed_bytes += chunk->len;
-    if (flight->keep && flight->pushed_bytes > flight->bytes_max)
-        stop_keeping(flight);
+    if (flight->keep && flight->pushed_bytes > flight->bytes_max) {
+        close_door(flight);
+        flight->keep = false; /* what nobody has to read goes below, when the new chunk has found its readers */
+    }
     offer(flight, &flight->local, node);
     offer(flight, &flight->remote, node);
     drop_read_chunks(flight);
@@ -335,7 +338,8 @@ void rm_flight_release(rm_flight *flight)
     unref_and_unlock(flight);
 }
 
-/* ---- the publisher's side of the mailbox -------------------------------------------------------------------------------- */
+/* ---- the publisher's side of the mailbox
+ * -------------------------------------------------------------------------------- */
 
 static void run_abandoned(rm_task *task)
 {
@@ -385,7 +389,8 @@ static void check_demand(rm_flight *flight)
     post_to_publisher(flight, &flight->demand_task, &flight->demand_posted);
 }
 
-/* ---- subscribers ---------------------------------------------------------------------------------------------------------- */
+/* ---- subscribers
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void run_ready(rm_task *task)
 {
@@ -483,9 +488,9 @@ rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm
     return result;
 }
 
-static uint64_t furthest_of(const rm_link *list, uint64_t furthest)
+static uint64_t furthest_of(rm_link *list, uint64_t furthest)
 {
-    for (const rm_link *link = list->next; link != list; link = link->next) {
+    for (rm_link *link = list->next; link != list; link = link->next) {
         const rm_subscriber *subscriber = RM_CONTAINER_OF(link, rm_subscriber, link);
         if (!subscriber->cut && subscriber->read_bytes > furthest)
             furthest = subscriber->read_bytes;

@@ -1,0 +1,26 @@
+/* The running program: what cmd_serve.c wires and loops.c runs. Private to app. */
+#ifndef REMORA_APP_SERVE_H
+#define REMORA_APP_SERVE_H
+
+#include <pthread.h>
+
+#include "remora/admin.h"
+#include "remora/proxy.h"
+
+typedef struct rm_app_loops rm_app_loops;
+
+/* Makes one loop, worker and listener for each of settings->config->loops. RM_EINVAL, RM_EIO (logged), RM_ENOMEM. */
+rm_status rm_app_loops_create(rm_proxy *proxy, rm_settings *settings, rm_app_loops **ret_loops) RM_WARN_UNUSED;
+/* Starts their threads. RM_EINTERNAL: a thread could not be started; those that run go on. */
+rm_status rm_app_loops_start(rm_app_loops *loops) RM_WARN_UNUSED;
+/* Any thread but theirs: gives every worker the settings, and waits until all have taken or refused them. */
+rm_status rm_app_loops_configure(rm_app_loops *loops, rm_settings *settings) RM_WARN_UNUSED;
+/* Stops accepting and begins to drain. */
+void rm_app_loops_drain(rm_app_loops *loops, uint64_t deadline_ms);
+bool rm_app_loops_drained(rm_app_loops *loops);
+/* Closes what is left, joins the threads, frees. Also for loops that never started. NULL is fine. */
+void rm_app_loops_destroy(rm_app_loops *loops);
+/* Sums over the workers; any thread. */
+void rm_app_loops_gauges(rm_app_loops *loops, rm_gauges *gauges);
+
+#endif

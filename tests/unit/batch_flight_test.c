@@ -1,0 +1,464 @@
+/* Merging in flight on one thread with an executor whose mailbox is run by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "remora/batch.h"
+
+/* ---- a hand-cranked executor ---- */
+
+typedef struct hand_exec {
+    rm_exec exec;
+    rm_task *first, **last;
+} hand_exec;
+
+static void hand_post(rm_exec *exec, rm_task *task)
+{
+    hand_exec *hand = (hand_exec *)exec;
+    task->next = NULL;
+    *hand->last = task;
+    hand->last = &task->next;
+}
+
+static void hand_init(hand_exec *hand)
+{
+    memset(hand, 0, sizeof *hand);
+    hand->exec.post = hand_post;
+    hand->last = &hand->first;
+}
+
+static void hand_run(hand_exec *hand)
+{
+    while (hand->first) {
+        rm_task *task = hand->first;
+        hand->first = task->next;
+        if (!hand->first)
+            hand->last = &hand->first;
+        task->run(task);
+    }
+}
+
+/* ---- a caller that notes what it reads ---- */
+
+typedef struct caller {
+    rm_subscriber subscriber;
+    char text[256];
+    size_t len;
+    unsigned ready, gone;
+    bool ended, cut, lazy;
+    rm_status status;
+} caller;
+
+static void drain(caller *to)
+{
+    for (;;) {
+        rm_blob *chunk = NULL;
+        rm_status status = RM_OK;
+        switch (rm_flight_next(&to->subscriber, &chunk, &status)) {
+        case RM_FLIGHT_WAIT:
+            return;
+        case RM_FLIGHT_CHUNK:
+            if (to->len + chunk->len < sizeof to->text)
+                memcpy(to->text + to->len, chunk->data, chunk->len);
+            to->len += chunk->len;
+            rm_blob_unref(chunk);
+            break;
+        case RM_FLIGHT_END:
+            to->ended = true;
+            to->status = status;
+            return;
+        case RM_FLIGHT_CUT:
+            to->cut = true;
+            return;
+        }
+    }
+}
+
+static void on_ready(rm_subscriber *subscriber)
+{
+    caller *to = RM_CONTAINER_OF(subscriber, caller, subscriber);
+    to->ready++;
+    if (!to->lazy)
+        drain(to);
+}
+
+static void on_gone(rm_subscriber *subscriber)
+{
+    RM_CONTAINER_OF(subscriber, caller, subscriber)->gone++;
+}
+
+static void caller_init(caller *to, hand_exec *exec)
+{
+    memset(to, 0, sizeof *to);
+    to->subscriber.exec = &exec->exec;
+    to->subscriber.on_ready = on_ready;
+}
+
+/* ---- a publisher ---- */
+
+typedef struct fixture {
+    hand_exec here, there;
+    rm_flights *flights;
+    unsigned abandoned, demanded;
+} fixture;
+
+static void on_abandoned(void *user)
+{
+    ((fixture *)user)->abandoned++;
+}
+
+static void on_demand(void *user)
+{
+    ((fixture *)user)->demanded++;
+}
+
+static const rm_key128 key = {1, 2};
+
+static rm_flight *create(fixture *f, bool keyed, bool keep, size_t bytes_max)
+{
+    rm_flight_options options = {
+        .key = keyed ? &key : NULL,
+        .canonical = RM_SLICE("question"),
+        .bytes_max = bytes_max,
+        .keep = keep,
+        .publisher = {&f->here.exec, on_abandoned, on_demand, f},
+    };
+    rm_flight *flight = NULL;
+    assert_int_equal(rm_flight_create(f->flights, &options, &flight), RM_OK);
+    return flight;
+}
+
+static bool push(rm_flight *flight, const char *text)
+{
+    return rm_flight_push(flight, rm_blob_create_copy(rm_slice_cstr(text)));
+}
+
+static void push_bytes(rm_flight *flight, size_t len)
+{
+    rm_blob *blob = rm_blob_create(len);
+    memset(blob->data, 'x', len);
+    (void)rm_flight_push(flight, blob);
+}
+
+static int setup(void **state)
+{
+    fixture *f = rm_calloc(1, sizeof *f);
+    hand_init(&f->here);
+    hand_init(&f->there);
+    f->flights = rm_flights_create();
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    hand_run(&f->here);
+    hand_run(&f->there);
+    uint64_t flights, followers;
+    rm_flights_count(f->flights, &flights, &followers);
+    assert_int_equal(flights, 0);
+    rm_flights_destroy(f->flights);
+    rm_free(f);
+    return 0;
+}
+
+/* ---- tests ---- */
+
+static void test_one_caller_reads_all(void **state)
+{
+    fixture *f = *state;
+    caller one;
+    caller_init(&one, &f->here);
+    rm_flight *flight = create(f, false, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    assert_null(rm_flight_head(&one.subscriber));
+    rm_flight_set_head(flight, rm_blob_create_copy(RM_SLICE("head")));
+    assert_non_null(rm_flight_head(&one.subscriber));
+    assert_true(push(flight, "a"));
+    rm_flight_wake(flight);
+    assert_string_equal(one.text, "a");
+    assert_true(push(flight, "b"));
+    rm_flight_end(flight, RM_OK);
+    rm_flight_wake(flight);
+    assert_true(one.ended);
+    assert_int_equal(one.status, RM_OK);
+    assert_string_equal(one.text, "ab");
+    assert_true(rm_flight_leave(&one.subscriber, on_gone));
+    rm_flight_release(flight);
+    assert_int_equal(f->abandoned, 0);
+}
+
+static void test_late_joiner_gets_all_on_another_executor(void **state)
+{
+    fixture *f = *state;
+    caller one, two;
+    caller_init(&one, &f->here);
+    caller_init(&two, &f->there);
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    push(flight, "a");
+    rm_flight_wake(flight);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &two.subscriber), RM_OK);
+    drain(&two);
+    assert_string_equal(two.text, "a");
+    push(flight, "b");
+    rm_flight_end(flight, RM_OK);
+    rm_flight_wake(flight);
+    assert_int_equal(two.ready, 0);
+    hand_run(&f->there);
+    assert_int_equal(two.ready, 1);
+    assert_string_equal(two.text, "ab");
+    assert_true(two.ended);
+    assert_true(rm_flight_leave(&two.subscriber, on_gone));
+    assert_true(rm_flight_leave(&one.subscriber, on_gone));
+    rm_flight_release(flight);
+}
+
+static void test_other_question_of_the_same_key_does_not_join(void **state)
+{
+    fixture *f = *state;
+    caller two;
+    caller_init(&two, &f->here);
+    rm_flight *flight = create(f, true, false, 1000);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("another"), &two.subscriber), RM_ENOTFOUND);
+    assert_int_equal(rm_flight_join(f->flights, (rm_key128){9, 9}, RM_SLICE("question"), &two.subscriber),
+                     RM_ENOTFOUND);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+}
+
+static void test_second_flight_of_a_key_is_refused(void **state)
+{
+    fixture *f = *state;
+    rm_flight *flight = create(f, true, false, 1000), *other = NULL;
+    rm_flight_options options = {.key = &key, .canonical = RM_SLICE("question"), .bytes_max = 1};
+    assert_int_equal(rm_flight_create(f->flights, &options, &other), RM_EBUSY);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+    flight = create(f, true, false, 1000);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+}
+
+static void test_sealed_or_ended_takes_nobody(void **state)
+{
+    fixture *f = *state;
+    caller two;
+    caller_init(&two, &f->here);
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_flight_seal(flight);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &two.subscriber), RM_ENOTFOUND);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+}
+
+static void test_last_one_leaving_abandons(void **state)
+{
+    fixture *f = *state;
+    caller one, two;
+    caller_init(&one, &f->here);
+    caller_init(&two, &f->there);
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &two.subscriber), RM_OK);
+    assert_true(rm_flight_leave(&one.subscriber, on_gone));
+    hand_run(&f->here);
+    assert_int_equal(f->abandoned, 0);
+    assert_true(rm_flight_leave(&two.subscriber, on_gone));
+    assert_int_equal(f->abandoned, 0);
+    hand_run(&f->here);
+    assert_int_equal(f->abandoned, 1);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &two.subscriber), RM_ENOTFOUND);
+    rm_flight_end(flight, RM_ECANCELLED);
+    rm_flight_release(flight);
+}
+
+static void test_somebody_joins_before_the_abandonment_is_seen(void **state)
+{
+    fixture *f = *state;
+    caller one, two;
+    caller_init(&one, &f->here);
+    caller_init(&two, &f->there);
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    assert_true(rm_flight_leave(&one.subscriber, on_gone));
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &two.subscriber), RM_OK);
+    hand_run(&f->here);
+    assert_int_equal(f->abandoned, 0);
+    push(flight, "late");
+    rm_flight_end(flight, RM_OK);
+    rm_flight_wake(flight);
+    hand_run(&f->there);
+    assert_string_equal(two.text, "late");
+    assert_true(rm_flight_leave(&two.subscriber, on_gone));
+    rm_flight_release(flight);
+}
+
+static void test_leaving_with_a_task_in_the_mailbox(void **state)
+{
+    fixture *f = *state;
+    caller one;
+    caller_init(&one, &f->there);
+    rm_flight *flight = create(f, false, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    push(flight, "a");
+    rm_flight_wake(flight);
+    assert_false(rm_flight_leave(&one.subscriber, on_gone));
+    rm_flight_end(flight, RM_ECANCELLED);
+    rm_flight_release(flight);
+    assert_int_equal(one.gone, 0);
+    hand_run(&f->there);
+    assert_int_equal(one.gone, 1);
+    assert_int_equal(one.ready, 0);
+}
+
+static void test_slow_follower_is_cut_and_the_fast_one_is_not(void **state)
+{
+    fixture *f = *state;
+    caller fast, slow;
+    caller_init(&fast, &f->here);
+    caller_init(&slow, &f->there);
+    slow.lazy = true;
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_flight_join_first(flight, &fast.subscriber);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &slow.subscriber), RM_OK);
+    for (int i = 0; i < 10; i++) {
+        push_bytes(flight, 100);
+        rm_flight_wake(flight);
+    }
+    drain(&slow);
+    assert_false(slow.cut);
+    assert_int_equal(slow.len, 1000);
+    for (int i = 0; i < 11; i++) {
+        push_bytes(flight, 100);
+        rm_flight_wake(flight);
+    }
+    hand_run(&f->there);
+    drain(&slow);
+    assert_true(slow.cut);
+    assert_int_equal(fast.len, 2100);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_wake(flight);
+    assert_true(fast.ended);
+    hand_run(&f->there);
+    assert_true(rm_flight_leave(&slow.subscriber, on_gone));
+    assert_true(rm_flight_leave(&fast.subscriber, on_gone));
+    rm_flight_release(flight);
+}
+
+static void test_source_pauses_and_resumes(void **state)
+{
+    fixture *f = *state;
+    caller one;
+    caller_init(&one, &f->here);
+    one.lazy = true;
+    rm_flight *flight = create(f, false, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    push_bytes(flight, RM_WRITE_HIGH_BYTES);
+    assert_false(rm_flight_push(flight, rm_blob_create_copy(RM_SLICE("x"))));
+    hand_run(&f->here);
+    assert_int_equal(f->demanded, 0);
+    drain(&one);
+    hand_run(&f->here);
+    assert_int_equal(f->demanded, 1);
+    assert_false(one.cut); /* alone it only slows its own source */
+    rm_flight_leave(&one.subscriber, on_gone);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+}
+
+static void count_bytes(void *user, const rm_blob *chunk)
+{
+    *(size_t *)user += chunk->len;
+}
+
+static void test_log_is_kept_until_bytes_max(void **state)
+{
+    fixture *f = *state;
+    caller one;
+    caller_init(&one, &f->here);
+    rm_flight *flight = create(f, false, true, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    size_t bytes = 0;
+    push_bytes(flight, 1000);
+    rm_flight_wake(flight);
+    assert_true(rm_flight_each(flight, count_bytes, &bytes));
+    assert_int_equal(bytes, 1000);
+    push_bytes(flight, 1);
+    rm_flight_wake(flight);
+    assert_false(rm_flight_each(flight, count_bytes, &bytes));
+    assert_int_equal(one.len, 1001);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_wake(flight);
+    rm_flight_leave(&one.subscriber, on_gone);
+    rm_flight_release(flight);
+}
+
+static void test_failure_reaches_all(void **state)
+{
+    fixture *f = *state;
+    caller one, two;
+    caller_init(&one, &f->here);
+    caller_init(&two, &f->there);
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &two.subscriber), RM_OK);
+    rm_flight_end(flight, RM_ERESET);
+    rm_flight_wake(flight);
+    hand_run(&f->there);
+    assert_int_equal(one.status, RM_ERESET);
+    assert_int_equal(two.status, RM_ERESET);
+    rm_flight_leave(&one.subscriber, on_gone);
+    rm_flight_leave(&two.subscriber, on_gone);
+    rm_flight_release(flight);
+}
+
+#ifdef REMORA_FAULTS
+static void test_lost_chunk_ends_the_answer(void **state)
+{
+    fixture *f = *state;
+    caller one;
+    caller_init(&one, &f->here);
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_flight_join_first(flight, &one.subscriber);
+    rm_blob *blob = rm_blob_create_copy(RM_SLICE("lost"));
+    rm_fault_set(RM_FAULT_ALLOC, 1, true);
+    (void)rm_flight_push(flight, blob);
+    rm_fault_set(RM_FAULT_ALLOC, 0, false);
+    (void)push(flight, "after");
+    rm_flight_wake(flight);
+    assert_true(one.ended);
+    assert_int_equal(one.status, RM_ENOMEM);
+    assert_int_equal(one.len, 0);
+    rm_flight_leave(&one.subscriber, on_gone);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+}
+#endif
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_one_caller_reads_all),
+        TEST(test_late_joiner_gets_all_on_another_executor),
+        TEST(test_other_question_of_the_same_key_does_not_join),
+        TEST(test_second_flight_of_a_key_is_refused),
+        TEST(test_sealed_or_ended_takes_nobody),
+        TEST(test_last_one_leaving_abandons),
+        TEST(test_somebody_joins_before_the_abandonment_is_seen),
+        TEST(test_leaving_with_a_task_in_the_mailbox),
+        TEST(test_slow_follower_is_cut_and_the_fast_one_is_not),
+        TEST(test_source_pauses_and_resumes),
+        TEST(test_log_is_kept_until_bytes_max),
+        TEST(test_failure_reaches_all),
+#ifdef REMORA_FAULTS
+        TEST(test_lost_chunk_ends_the_answer),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
