@@ -65,6 +65,7 @@
 
 /* observe */
 #define RM_LOG_BUFFER_BYTES_MAX (1 * RM_MIB)  /* per thread; more is dropped and counted */
+#define RM_LOG_BODY_BYTES_MAX (64 * RM_KIB)   /* of a prompt or an answer in one line; the rest is cut */
 #define RM_METRIC_SERIES_MAX 512              /* of one labelled family; the rest become "other" */
 #define RM_LEDGER_ROWS_MAX 8192               /* unflushed rows per loop; the rest become "other" */
 

@@ -1,0 +1,266 @@
+/* The thread that writes the access log, so that no loop ever waits for a disk or a pipe.
+ *
+ * It wakes every tick, or sooner when a buffer fills, exchanges each thread's buffer for an empty one and writes what
+ * it got. What cannot be written is dropped and counted. It may be cancelled only inside its system calls, where it
+ * holds no lock: that is how a shutdown leaves a pipe that nobody reads. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "observe_internal.h"
+
+#define TICK_MS          50
+#define FLUSH_MS_MAX     2000          /* of the last writing at shutdown */
+#define CANCEL_MS_MAX    200           /* a thread that a dead disk holds in the kernel is left behind */
+#define SPARE_BYTES_KEPT (64 * RM_KIB) /* a buffer that grew is kept only while it is needed */
+
+struct rm_observe__log {
+    rm_observe *observe; /* fixed */
+    char *path;          /* fixed; NULL: standard output */
+    pthread_t thread;
+
+    pthread_mutex_t lock; /* guards the condition only */
+    pthread_cond_t wake;
+    atomic_bool stop, reopen;
+    _Atomic uint64_t dropped;
+
+    int fd;      /* the log thread's from here on */
+    bool torn;   /* a line was cut by a failed write: begin a new one first */
+    rm_buf text; /* being written */
+};
+
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+static void count_dropped(rm_observe__log *log, rm_slice rest)
+{
+    uint64_t lines = 0;
+    for (const char *at; rest.len && (at = memchr(rest.ptr, '\n', rest.len)); lines++)
+        rest = rm_slice_make(at + 1, rest.len - (size_t)(at + 1 - rest.ptr));
+    atomic_fetch_add_explicit(&log->dropped, lines, memory_order_relaxed);
+    rm_log_limited(RM_LOG_WARN, "observe", "access log: %s; lines are dropped", strerror(errno));
+}
+
+/* One call that may block for ever; only here may the thread be cancelled. Standard output may have been made
+ * non-blocking by whoever shares it, and then waits here too. */
+static ssize_t write_some(int fd, rm_slice text)
+{
+    int state;
+    if (rm_fault(RM_FAULT_LOG_WRITE)) {
+        errno = EIO;
+        return -1;
+    }
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+    ssize_t wrote = write(fd, text.ptr, text.len);
+    int error = errno;
+    if (wrote < 0 && error == EAGAIN)
+        poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, TICK_MS);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    errno = error;
+    return wrote;
+}
+
+static void write_all(rm_observe__log *log, rm_slice text)
+{
+    if (log->torn && text.len && write_some(log->fd, RM_SLICE("\n")) == 1)
+        log->torn = false;
+    while (text.len) {
+        ssize_t wrote = write_some(log->fd, text);
+        if (wrote >= 0) {
+            text = rm_slice_make(text.ptr + wrote, text.len - (size_t)wrote);
+            log->torn = text.len && text.ptr[-1] != '\n';
+        } else if (errno != EINTR && errno != EAGAIN) {
+            count_dropped(log, text);
+            return;
+        }
+    }
+}
+
+static void write_thread(rm_observe__log *log, rm_observe__lines *lines)
+{
+    rm_buf taken;
+    pthread_mutex_lock(&lines->lock);
+    taken = lines->text;
+    if (taken.len)
+        lines->text = log->text;
+    pthread_mutex_unlock(&lines->lock);
+    if (taken.len == 0)
+        return;
+    /* From here the buffer is the log's, so that it is freed even if the write never returns. */
+    log->text = taken;
+    write_all(log, rm_buf_slice(&log->text));
+    if (log->text.cap > SPARE_BYTES_KEPT && log->text.len <= SPARE_BYTES_KEPT) {
+        rm_buf_deinit(&log->text);
+        rm_buf_init(&log->text, RM_LOG_BUFFER_BYTES_MAX);
+    }
+    rm_buf_clear(&log->text);
+}
+
+static void reopen_file(rm_observe__log *log)
+{
+    if (!atomic_exchange(&log->reopen, false) || !log->path)
+        return;
+    int fd = open_file(log->path);
+    if (fd < 0) {
+        rm_log(RM_LOG_ERROR, "observe", "access log %s: %s; the old file stays open", log->path, strerror(errno));
+        return;
+    }
+    close(log->fd);
+    log->fd = fd;
+    log->torn = false;
+}
+
+static void wait_tick(rm_observe__log *log)
+{
+    struct timespec due;
+    clock_gettime(CLOCK_MONOTONIC, &due);
+    due.tv_nsec += TICK_MS * 1000000L;
+    if (due.tv_nsec >= 1000000000L) {
+        due.tv_nsec -= 1000000000L;
+        due.tv_sec++;
+    }
+    pthread_mutex_lock(&log->lock);
+    if (!atomic_load(&log->stop))
+        pthread_cond_timedwait(&log->wake, &log->lock, &due);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static void *run(void *user)
+{
+    rm_observe__log *log = user;
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    for (bool last = false; !last;) {
+        wait_tick(log);
+        last = atomic_load(&log->stop); /* before the buffers are taken: what was there by then is written */
+        reopen_file(log);
+        for (unsigned i = 0; i < log->observe->threads; i++)
+            write_thread(log, &log->observe->observers[i]->lines);
+    }
+    return NULL;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+static rm_status start_thread(rm_observe__log *log)
+{
+    sigset_t all, before;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    /* Signals belong to the loops; a closed pipe is an error of write, not a signal. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&log->thread, NULL, run, log);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        return RM_OK;
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->lock);
+    return RM_ENOMEM;
+}
+
+static void free_log(rm_observe__log *log)
+{
+    if (log->path && log->fd >= 0)
+        close(log->fd);
+    rm_buf_deinit(&log->text);
+    rm_free(log->path);
+    rm_free(log);
+}
+
+rm_status rm_observe__log_create(const char *access, rm_observe *observe, rm_observe__log **ret_log)
+{
+    rm_observe__log *log = rm_calloc(1, sizeof(*log));
+    if (!log)
+        return RM_ENOMEM;
+    rm_status status = RM_OK;
+    log->observe = observe;
+    log->fd = STDOUT_FILENO;
+    rm_buf_init(&log->text, RM_LOG_BUFFER_BYTES_MAX);
+    if (strcmp(access, "stdout") != 0) {
+        log->fd = -1;
+        log->path = rm_strdup(access);
+        if (!log->path) {
+            status = RM_ENOMEM;
+            goto out;
+        }
+        log->fd = open_file(access);
+        if (log->fd < 0) {
+            rm_log(RM_LOG_ERROR, "observe", "access log %s: %s", access, strerror(errno));
+            status = RM_EIO;
+            goto out;
+        }
+    }
+    status = start_thread(log);
+out:
+    if (status == RM_OK)
+        *ret_log = log;
+    else
+        free_log(log);
+    return status;
+}
+
+static bool join_within(pthread_t thread, unsigned ms)
+{
+    struct timespec due;
+    clock_gettime(CLOCK_REALTIME, &due);
+    due.tv_sec += ms / 1000;
+    due.tv_nsec += (long)(ms % 1000) * 1000000L;
+    if (due.tv_nsec >= 1000000000L) {
+        due.tv_nsec -= 1000000000L;
+        due.tv_sec++;
+    }
+    return pthread_timedjoin_np(thread, NULL, &due) == 0;
+}
+
+bool rm_observe__log_destroy(rm_observe__log *log)
+{
+    if (!log)
+        return true;
+    pthread_mutex_lock(&log->lock);
+    atomic_store(&log->stop, true);
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
+    bool joined = join_within(log->thread, FLUSH_MS_MAX);
+    if (!joined) {
+        rm_log(RM_LOG_WARN, "observe", "access log: nobody takes it; the last lines are lost");
+        pthread_cancel(log->thread);
+        joined = join_within(log->thread, CANCEL_MS_MAX);
+    }
+    if (!joined) {
+        pthread_detach(log->thread);
+        return false;
+    }
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->lock);
+    free_log(log);
+    return true;
+}
+
+void rm_observe__log_wake(rm_observe__log *log)
+{
+    pthread_cond_signal(&log->wake); /* without the lock: a lost one costs a tick */
+}
+
+void rm_observe__log_reopen(rm_observe__log *log)
+{
+    atomic_store(&log->reopen, true);
+    pthread_cond_signal(&log->wake);
+}
+
+uint64_t rm_observe__log_dropped(const rm_observe__log *log)
+{
+    return log ? atomic_load_explicit(&log->dropped, memory_order_relaxed) : 0;
+}
