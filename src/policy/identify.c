@@ -47,17 +47,17 @@ enum { CREDENTIAL_HEADERS = IDENTITY_LAST_CREDENTIAL + 1 };
 /* Never an HMAC's value in practice, and never shown: scopes that are not one caller's. */
 static const rm_key128 scope_shared = {0, 1}, scope_anonymous = {0, 2};
 
-typedef struct part {
+typedef struct identity_part {
     unsigned header; /* index in `headers` */
     rm_slice value;
-} part;
+} identity_part;
 
-typedef struct parts {
-    part list[RM_HEADER_COUNT_MAX];
+typedef struct identity_parts {
+    identity_part list[RM_HEADER_COUNT_MAX];
     size_t count;
     bool credential; /* one of them is a credential */
     bool by_gateway; /* one of them only LiteLLM writes */
-} parts;
+} identity_parts;
 
 /* A scheme without a key ("Bearer") is what SDKs send for an empty key. */
 static bool is_blank(identity what, rm_slice value)
@@ -68,13 +68,13 @@ static bool is_blank(identity what, rm_slice value)
 }
 
 /* Kept in the order of `headers`, equal ones as they came: an order of lines changed on the way is the same caller. */
-static void insert_part(parts *parts, unsigned header, rm_slice value)
+static void insert_part(identity_parts *parts, unsigned header, rm_slice value)
 {
     size_t at = parts->count++;
 
     for (; at > 0 && parts->list[at - 1].header > header; at--)
         parts->list[at] = parts->list[at - 1];
-    parts->list[at] = (part){header, value};
+    parts->list[at] = (identity_part){header, value};
 }
 
 static bool has_prefix_nocase(rm_slice text, rm_slice prefix)
@@ -82,7 +82,7 @@ static bool has_prefix_nocase(rm_slice text, rm_slice prefix)
     return text.len >= prefix.len && rm_slice_eq_nocase(rm_slice_make(text.ptr, prefix.len), prefix);
 }
 
-static void collect(const rm_http_head *head, bool trust, parts *parts)
+static void collect(const rm_http_head *head, bool trust, identity_parts *parts)
 {
     parts->count = 0;
     parts->credential = parts->by_gateway = false;
@@ -104,7 +104,7 @@ static void collect(const rm_http_head *head, bool trust, parts *parts)
 }
 
 /* HMAC over kind, then each part as what, length, bytes: no two lists of parts give the same message. */
-static rm_status hash_parts(const uint8_t secret[32], char kind, const parts *parts, rm_key128 *ret_key)
+static rm_status hash_parts(const uint8_t secret[32], char kind, const identity_parts *parts, rm_key128 *ret_key)
 {
     char message[RM_HEADER_BYTES_MAX + 8 * RM_HEADER_COUNT_MAX];
     uint8_t mac[RM_HMAC_BYTES];
@@ -135,11 +135,11 @@ static rm_status hash_parts(const uint8_t secret[32], char kind, const parts *pa
 
 /* The one team that is named. Once LiteLLM's own headers are there, its short one may be a caller's that it passed on.
  */
-static bool find_team(const parts *all, parts *ret_team)
+static bool find_team(const identity_parts *all, identity_parts *ret_team)
 {
     ret_team->count = 0;
     for (size_t i = 0; i < all->count; i++) {
-        const part *p = &all->list[i];
+        const identity_part *p = &all->list[i];
         if (headers[p->header].what != IDENTITY_GATEWAY_TEAM || headers[p->header].by_gateway != all->by_gateway)
             continue;
         if (ret_team->count > 0 && !rm_slice_eq(ret_team->list[0].value, p->value))
@@ -164,7 +164,7 @@ rm_status rm_policy_identify(const rm_config *config, const uint8_t secret[32], 
 {
     rm_tenant tenant = {.cacheable = true};
     rm_status status;
-    parts all, team;
+    identity_parts all, team;
 
     collect(head, config->trust_gateway_headers, &all);
     if (!all.credential) { /* a gateway's headers refine a credential; they do not stand for one */

@@ -1,0 +1,179 @@
+/* One function an endpoint. They run on the admin loop's own thread and may wait for the store. */
+#include "admin_internal.h"
+
+/* ---- health
+ * --------------------------------------------------------------------------------------------------------------- */
+
+static int get_health(rm_admin_call *call)
+{
+    rm_buf_append_cstr(&call->out, "{\"status\":\"ok\",\"version\":\"" REMORA_VERSION "\"}");
+    return 200;
+}
+
+static int get_ready(rm_admin_call *call)
+{
+    bool ready = call->admin->context.ready(call->admin->context.user);
+
+    rm_buf_appendf(&call->out, "{\"status\":\"%s\"}", ready ? "ready" : "not_ready");
+    return ready ? 200 : 503;
+}
+
+/* ---- metrics and reports
+ * ---------------------------------------------------------------------------------------------------- */
+
+static int failed(rm_admin_call *call, rm_status status)
+{
+    return rm_admin__error(call, rm_status_http(status), rm_status_text(status));
+}
+
+static int no_store(rm_admin_call *call)
+{
+    return rm_admin__error(call, 503, "Remora serves without a store; its log says why");
+}
+
+static int get_metrics(rm_admin_call *call)
+{
+    const rm_admin_context *context = &call->admin->context;
+    rm_gauges gauges = {.version = REMORA_VERSION};
+
+    if (context->store)
+        rm_store_get_stats(context->store, &gauges.store);
+    context->gauges(context->user, &gauges);
+    rm_status status = rm_observe_prometheus(context->observe, &gauges, &call->out);
+    if (status != RM_OK)
+        return failed(call, status);
+    call->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    return 200;
+}
+
+/* What the loops counted since the last flush joins the ledger, so that a report is up to date. */
+static rm_status flush_ledger(const rm_admin_context *context)
+{
+    rm_ledger_row *rows = NULL;
+    size_t count = 0;
+    rm_status status = rm_observe_take_ledger(context->observe, &rows, &count);
+
+    if (status != RM_OK)
+        return status;
+    if (count > 0)
+        status = rm_store_ledger_add(context->store, rows, count);
+    rm_free(rows);
+    if (status == RM_OK)
+        status = rm_store_flush(context->store);
+    return status;
+}
+
+static int get_report(rm_admin_call *call)
+{
+    const rm_admin_context *context = &call->admin->context;
+    char since[RM_ADMIN_QUERY_BYTES_MAX];
+    uint64_t since_ms = 0;
+
+    rm_status status = rm_admin__query(rm_req_head(call->req)->query, "since", since);
+    if (status == RM_OK)
+        status = rm_admin_parse_since(rm_slice_cstr(since), context->clock->wall_ms(context->clock), &since_ms);
+    if (status != RM_OK && status != RM_ENOTFOUND)
+        return rm_admin__error(call, 400, "since must be such as 24h, 7d, 2026-11-01, RFC 3339 or a Unix time");
+    if (!context->store)
+        return no_store(call);
+    status = flush_ledger(context);
+    if (status != RM_OK) /* the report still tells what was stored before */
+        rm_log_limited(RM_LOG_WARN, "admin", "ledger rows could not be stored: %s", rm_status_text(status));
+    status = rm_admin_report_json(context->store, since_ms, &call->out);
+    return status == RM_OK ? 200 : failed(call, status);
+}
+
+static int get_config(rm_admin_call *call)
+{
+    const rm_admin_context *context = &call->admin->context;
+    rm_config *config = context->config(context->user);
+    rm_status status = rm_config_json(config, &call->out);
+
+    rm_config_unref(config);
+    return status == RM_OK ? 200 : failed(call, status);
+}
+
+/* ---- cache
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
+
+static int get_stats(rm_admin_call *call)
+{
+    rm_store_stats stats;
+
+    if (!call->admin->context.store)
+        return no_store(call);
+    rm_store_get_stats(call->admin->context.store, &stats);
+    rm_status status = rm_admin_stats_json(&stats, &call->out);
+    return status == RM_OK ? 200 : failed(call, status);
+}
+
+static int get_entry(rm_admin_call *call)
+{
+    const rm_clock *clock = call->admin->context.clock;
+    char text[RM_ADMIN_QUERY_BYTES_MAX];
+    rm_record record;
+    rm_key128 key;
+
+    if (rm_admin__query(rm_req_head(call->req)->query, "key", text) != RM_OK ||
+        rm_key128_parse(rm_slice_cstr(text), &key) != RM_OK)
+        return rm_admin__error(call, 400, "key must be 32 hexadecimal digits");
+    if (!call->admin->reader)
+        return no_store(call);
+    rm_status status = rm_store_get(call->admin->reader, key, &record);
+    if (status == RM_ENOTFOUND)
+        return rm_admin__error(call, 404, "no entry has that key");
+    if (status != RM_OK)
+        return failed(call, status);
+    status = rm_admin_entry_json(&record, clock->wall_ms(clock), &call->out);
+    rm_store_release(call->admin->reader);
+    return status == RM_OK ? 200 : failed(call, status);
+}
+
+static int post_purge(rm_admin_call *call)
+{
+    const rm_admin_context *context = &call->admin->context;
+    rm_config *config = context->config(context->user);
+    rm_scope scope = config->cache.scope;
+    const char *why = NULL;
+    rm_admin_purge purge;
+    uint64_t count = 0;
+
+    rm_config_unref(config);
+    rm_status status = rm_admin_read_purge(rm_buf_slice(&call->body), scope, context->clock->wall_ms(context->clock),
+                                           rm_req_arena(call->req), &purge, &why);
+    if (status != RM_OK)
+        return rm_admin__error(call, 400, why);
+    if (!context->store)
+        return no_store(call);
+    status = rm_store_purge(context->store, &purge.filter, &count);
+    if (status != RM_OK)
+        return failed(call, status);
+    rm_log(RM_LOG_INFO, "admin", "purged %llu entries", (unsigned long long)count);
+    rm_buf_appendf(&call->out, "{\"purged\":%llu}", (unsigned long long)count);
+    return 200;
+}
+
+/* ---- the page
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
+
+static int get_page(rm_admin_call *call)
+{
+    rm_buf_append(&call->out, rm_admin__index_html, rm_admin__index_html_bytes);
+    call->content_type = "text/html; charset=utf-8";
+    return 200;
+}
+
+const rm_admin_route rm_admin__routes[] = {
+    {"/", RM_METHOD_GET, false, get_page},
+    {"/healthz", RM_METHOD_GET, true, get_health},
+    {"/readyz", RM_METHOD_GET, true, get_ready},
+    {"/metrics", RM_METHOD_GET, false, get_metrics},
+    {"/api/report", RM_METHOD_GET, false, get_report},
+    {"/api/config", RM_METHOD_GET, false, get_config},
+    {"/api/cache/stats", RM_METHOD_GET, false, get_stats},
+    {"/api/cache/entry", RM_METHOD_GET, false, get_entry},
+    {"/api/cache/purge", RM_METHOD_POST, false, post_purge},
+};
+const size_t rm_admin__route_count = RM_COUNT(rm_admin__routes);
