@@ -1,0 +1,118 @@
+"""Signals: reload without a dropped request, drain, and the second signal."""
+import concurrent.futures
+import signal
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+
+from asking import ask, cache_of, chat_body, content_of
+from programs import BIN, Program, eventually
+
+
+def test_sighup_takes_the_new_configuration(remora, client, upstream):
+    ask(client)
+    remora.write_config(cache={"exact": {"mode": "off"}})
+    remora.signal(signal.SIGHUP)
+    eventually(lambda: cache_of(ask(client)) == "BYPASS", what="the new configuration was not taken")
+
+
+def test_sighup_with_a_mistake_keeps_the_old(remora, client):
+    good = remora.file.read_text(encoding="utf-8")
+    remora.file.write_text(good + "nonsense: 1\n", encoding="utf-8")
+    remora.signal(signal.SIGHUP)
+    eventually(lambda: "nonsense" in remora.text(), what="the mistake was not reported")
+    assert ask(client).status_code == 200 and remora.child.poll() is None
+
+
+def test_sighup_drops_nothing(remora, upstream):
+    upstream.delay = 0.01
+    stop, failures, done = threading.Event(), [], []
+
+    def caller(number):
+        with httpx.Client(base_url=remora.base, headers={"authorization": f"Bearer {number}"}, timeout=60) as http:
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                answer = ask(http, chat_body(f"{number} {turn}", stream=bool(turn % 2)))
+                if answer.status_code != 200 or not content_of(answer):
+                    failures.append(answer)
+            done.append(turn)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(caller, n) for n in range(4)]
+        for turn in range(10):
+            remora.write_config(timeouts={"idle": f"{60 + turn}s"})
+            remora.signal(signal.SIGHUP)
+            time.sleep(0.15)
+        stop.set()
+        for one in callers:
+            one.result()
+    assert not failures and sum(done) > 20
+
+
+def test_sighup_reopens_the_access_log(remora, client):
+    ask(client)
+    eventually(remora.access)
+    (remora.folder / "access.log").rename(remora.folder / "access.log.1")
+    remora.signal(signal.SIGHUP)
+    eventually(lambda: (remora.folder / "access.log").exists())
+    ask(client, chat_body("again"))
+    assert len(eventually(remora.access)) == 1
+
+
+def test_sigterm_lets_requests_finish(start, upstream):
+    remora = start()
+    upstream.delay = 1.5
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(httpx.post, remora.base + "/chat/completions", json=chat_body(str(n), stream=bool(n % 2)),
+                             timeout=30) for n in range(4)]
+        upstream.wait_count(4)
+        remora.signal(signal.SIGTERM)
+        eventually(lambda: refused(remora.port), what="it still accepts connections")
+        assert [content_of(c.result()).endswith("end") for c in calls] == [True] * 4
+    assert remora.wait() == 0
+
+
+def refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_drain_has_a_deadline(start, upstream):
+    remora = start(timeouts={"drain": "500ms"})
+    upstream.delay = 60
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        call = pool.submit(httpx.post, remora.base + "/chat/completions", json=chat_body(), timeout=30)
+        upstream.wait_count(1)
+        remora.signal(signal.SIGTERM)
+        assert remora.wait(20) == 0
+        with pytest.raises(httpx.HTTPError):
+            call.result().raise_for_status()
+
+
+def test_a_taken_port_is_said_plainly(remora, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "c.yaml").write_text(f"listen: {remora.config['admin']}\nadmin: 127.0.0.1:0\ndata: {other}/data\n", encoding="utf-8")
+    program = Program("second", [BIN / "remora", "serve", "-c", other / "c.yaml"], other)
+    assert program.wait() == 1 and remora.config["admin"].rpartition(":")[2] in program.text()
+
+
+def test_a_damaged_store_is_set_aside(start, upstream):
+    first = start()
+    with httpx.Client(base_url=first.base, headers={"authorization": "Bearer a"}) as http:
+        ask(http)
+    first.stop()
+    data = first.folder / "data"
+    spoilt = [p for p in data.rglob("data.mdb")]
+    assert spoilt, "no store found"
+    for path in spoilt:
+        path.write_bytes(b"not a database" * 4096)
+    second = start()
+    with httpx.Client(base_url=second.base, headers={"authorization": "Bearer a"}) as http:
+        assert ask(http).status_code == 200
