@@ -95,8 +95,8 @@ typedef struct rm_upstream_call rm_upstream_call;
 typedef struct rm_upstream_events {
     void (*on_head)(void *user, const rm_upstream_head *head);
     void (*on_data)(void *user, rm_slice bytes);
-    void (*on_upload_drain)(
-        void *user); /* a streamed body's queue fell below RM_STREAM_UPLOAD_LOW_BYTES; may be NULL */
+    /* A streamed body's queue fell below RM_STREAM_UPLOAD_LOW_BYTES. May be NULL. */
+    void (*on_upload_drain)(void *user);
     void (*on_done)(void *user, const rm_upstream_result *result);
 } rm_upstream_events;
 

@@ -165,16 +165,17 @@ static bool stale_connection(rm_upstream_call *call, CURLcode code)
 
 void rm_upstream__call_settle(rm_upstream_call *call, CURLcode code)
 {
-    const rm_upstream__error *error = rm_upstream__error_of(code);
-
     if (call->cancelled) /* on_done is on the work list */
         return;
+    if (code == CURLE_OK && !call->head_complete) /* closed inside the head, or after an interim one: curl minds not */
+        code = CURLE_GOT_NOTHING;
+    const rm_upstream__error *error = rm_upstream__error_of(code);
     if (call->swallow) {
         try_again(call, call->retry_wait_ms);
     } else if (call->failure != RM_OK) {
         rm_upstream__call_finish(call, call->failure, call->failure_text);
     } else if (code == CURLE_OK) {
-        rm_upstream__call_finish(call, call->head_sent ? RM_OK : RM_EPROTO, call->head_sent ? "" : "no answer");
+        rm_upstream__call_finish(call, RM_OK, "");
     } else if (!call->head_complete && call->head.len == 0 && stale_connection(call, code)) {
         try_again(call, 0);
     } else if (!call->head_complete && error->retry && rm_upstream__retry_failure(call)) {
@@ -296,7 +297,7 @@ static void call_reset(rm_upstream_call *call)
     call->swallowed_bytes = 0;
     call->head_complete = call->head_sent = call->swallow = false;
     call->failure = RM_OK;
-    rm_buf_init(&call->upload, RM_UPSTREAM_UPLOAD_BYTES_MAX + RM_STREAM_UPLOAD_HIGH_BYTES);
+    rm_buf_init(&call->upload, 2 * RM_UPSTREAM_UPLOAD_BYTES_MAX);
     call->upload_taken_bytes = 0;
     call->upload_sent_bytes = call->upload_fed_bytes = 0;
     call->upload_ended = call->upload_starved = call->upload_begun = false;

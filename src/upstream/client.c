@@ -97,9 +97,9 @@ static void do_work(rm_upstream_client *client)
 
 static void tear_down(rm_upstream_client *client);
 
-static void on_kick(uv_timer_t *timer)
+static void on_kick(rm_task *task)
 {
-    rm_upstream_client *client = timer->data;
+    rm_upstream_client *client = RM_CONTAINER_OF(task, rm_upstream_client, kick);
 
     client->kicked = false;
     do_work(client);
@@ -116,7 +116,8 @@ void rm_upstream__kick(rm_upstream_client *client)
     if (client->kicked || client->torn_down)
         return;
     client->kicked = true;
-    uv_timer_start(&client->kick, on_kick, 0, 0);
+    client->kick.run = on_kick;
+    rm_exec_post(client->exec, &client->kick);
 }
 
 void rm_upstream__work(rm_upstream_call *call, unsigned what)
@@ -177,7 +178,6 @@ static void tear_down(rm_upstream_client *client)
     client->torn_down = true;
     free_curl(client);
     rm_upstream__sockets_deinit(client);
-    uv_close((uv_handle_t *)&client->kick, on_timer_closed);
     uv_close((uv_handle_t *)&client->curl_timer, on_timer_closed);
 }
 
@@ -243,10 +243,9 @@ rm_status rm_upstream_client_create(rm_loop *loop, const rm_upstream_client_opti
     rm_list_init(&client->spare);
     if ((status = copy_options(client, options)) != RM_OK || (status = make_curl(client)) != RM_OK)
         goto failed;
-    uv_timer_init(client->uv, &client->kick);
     uv_timer_init(client->uv, &client->curl_timer);
-    client->kick.data = client->curl_timer.data = client;
-    client->handles_open = 2;
+    client->curl_timer.data = client;
+    client->handles_open = 1;
     *ret_client = client;
     return RM_OK;
 

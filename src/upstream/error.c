@@ -18,7 +18,7 @@ static const rm_upstream__error errors[] = {
     {CURLE_READ_ERROR, RM_EINTERNAL, false, false, "the request's body could not be read"},
     {CURLE_OUT_OF_MEMORY, RM_ENOMEM, false, false, "out of memory"},
     {CURLE_ABORTED_BY_CALLBACK, RM_EINTERNAL, false, false, "the transfer was stopped"},
-    {CURLE_GOT_NOTHING, RM_ERESET, true, false, "the upstream closed the connection without an answer"},
+    {CURLE_GOT_NOTHING, RM_ERESET, true, false, "the upstream closed the connection before its answer"},
     {CURLE_SEND_ERROR, RM_ERESET, true, true, "the connection broke while the request was sent"},
     {CURLE_RECV_ERROR, RM_ERESET, true, true, "the upstream reset the connection"},
     {CURLE_SEND_FAIL_REWIND, RM_ERESET, false, false, "the connection broke while a streamed body was sent"},

@@ -1,14 +1,14 @@
 /* What the files of upstream share.
  *
- *   rm_upstream_start ----> work list ----(kick: a uv timer of 0 ms)----> curl multi <---- uv_poll, uv_timer
+ *   rm_upstream_start ----> work list ----(kick: a posted task)-------> curl multi <---- uv_poll, uv_timer
  *         cancel, resume --^    ^                                             |
  *                               |                                  callbacks: head, data, read body
  *                               +------ retry timer <---- settle <---- a transfer's result
  *                                                            '----> on_done
  *
- * Invariants: curl is entered only from uv callbacks (kick, poll, timer) and, to remove a transfer, from cancel and
+ * Invariants: curl is entered only from the loop (kick, poll, timer) and, to remove a transfer, from cancel and
  * deadlines; `in_curl` counts how deep. While it is not 0 no handle is added, removed or unpaused: that waits on the
- * work list. The caller's events come from uv callbacks only, so never inside an rm_upstream function. */
+ * work list. The caller's events come from these three only, so never inside an rm_upstream function. */
 #ifndef REMORA_UPSTREAM_INTERNAL_H
 #define REMORA_UPSTREAM_INTERNAL_H
 
@@ -58,7 +58,7 @@ struct rm_upstream_client {
     rm_upstream__budget budget;
     rm_upstream_stats stats;
 
-    uv_timer_t kick;       /* 0 ms: runs the work list, then curl if it asked for that */
+    rm_task kick;          /* runs the work list, then curl if it asked for that */
     uv_timer_t curl_timer; /* never later than curl_due_ms */
     uint64_t curl_due_ms, curl_armed_ms;
     bool kicked, curl_due_now;
