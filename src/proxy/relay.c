@@ -163,15 +163,22 @@ static void turn_and_send(rm_exchange *exchange)
     send_head(exchange, type, true, rm_buf_slice(render), (int64_t)render->len);
 }
 
-static void end(rm_exchange *exchange, rm_status status)
+/* Once the flight has ended, or its answer is whole: everything in the head can be read. */
+static void take_facts(rm_exchange *exchange)
 {
     const rm_answer_head *head = head_of(exchange);
     settle_cost(exchange);
-    if (head) {
-        exchange->upstream_ns = head->upstream_ns;
-        exchange->tries = head->tries;
-        exchange->failed |= head->stream_error;
-    }
+    if (!head)
+        return;
+    exchange->upstream_ns = head->upstream_ns;
+    exchange->tries = head->tries;
+    exchange->failed |= head->stream_error;
+}
+
+static void end(rm_exchange *exchange, rm_status status)
+{
+    const rm_answer_head *head = head_of(exchange);
+    take_facts(exchange);
     if (status != RM_OK || !head || head->status == 0) {
         fail_upstream(exchange, status == RM_OK ? RM_EINTERNAL : status);
     } else if (exchange->collecting) {
@@ -227,7 +234,7 @@ static bool take_next(rm_exchange *exchange)
         return false;
     case RM_FLIGHT_CHUNK:
         if (head_of(exchange)->whole) {
-            settle_cost(exchange);
+            take_facts(exchange);
             if (!exchange->collecting)
                 send_head(exchange, RM_SLICE_NONE, true, rm_blob_slice(chunk), (int64_t)chunk->len);
             else
