@@ -14,11 +14,11 @@ typedef enum rm_batch_mode { RM_BATCH_AUTO = 0, RM_BATCH_OFF } rm_batch_mode;
 typedef struct rm_config_upstream {
     const char *name;
     rm_dialect dialect;
-    const char *base_url;    /* without a trailing slash */
-    const char *origin;      /* scheme://host:port of base_url */
-    const char *api_key;     /* NULL: the caller's own */
-    const char *ca_file;     /* NULL: the system's */
-    const char *proxy;       /* NULL: the environment's */
+    const char *base_url; /* without a trailing slash */
+    const char *origin;   /* scheme://host:port of base_url */
+    const char *api_key;  /* NULL: the caller's own */
+    const char *ca_file;  /* NULL: the system's */
+    const char *proxy;    /* NULL: the environment's */
     bool tls_verify, http2;
     rm_batch_mode batch;
 } rm_config_upstream;
@@ -30,33 +30,33 @@ typedef struct rm_config_model {
     const rm_config_upstream *upstream;
     bool priced;
     double price_input, price_cached_input, price_output; /* USD per million tokens; negative: not given */
-    int64_t context_tokens;     /* -1: not given */
+    int64_t context_tokens;                               /* -1: not given */
     bool capabilities_given;
-    unsigned capabilities;      /* RM_CAP_* */
+    unsigned capabilities; /* RM_CAP_* */
 } rm_config_model;
 
 /* Strings live as long as the struct. Times in the unit of their name. Every field has a default. */
 typedef struct rm_config {
     _Atomic uint32_t refs;
     rm_arena arena;
-    const char *path;           /* NULL: defaults alone */
+    const char *path; /* NULL: defaults alone */
 
     const char *listen, *admin, *data;
-    unsigned loops;             /* resolved: at least 1 */
+    unsigned loops; /* resolved: at least 1 */
     const rm_config_upstream *upstreams;
-    size_t upstream_count;      /* at least 1: default openai at https://api.openai.com/v1 */
+    size_t upstream_count;         /* at least 1: default openai at https://api.openai.com/v1 */
     const rm_config_model *models; /* by name */
     size_t model_count;
-    const char *prices;         /* path or NULL */
+    const char *prices; /* path or NULL */
 
     struct {
         rm_scope scope;
         rm_anonymous anonymous;
         struct {
-            rm_mode mode;       /* off | serve */
+            rm_mode mode; /* off | serve */
             uint64_t ttl_ms, bytes_max;
             bool serve_sampled;
-            bool fresh_ids;     /* ids: original | fresh */
+            bool fresh_ids;       /* ids: original | fresh */
             bool store_truncated; /* finish_reason length or content_filter */
             uint64_t stale_while_revalidate_ms, stale_if_error_ms;
             bool compress;
@@ -68,15 +68,15 @@ typedef struct rm_config {
         } semantic;
     } cache;
     struct {
-        const char *precision;  /* auto | fp32 | bf16 | int8 */
+        const char *precision; /* auto | fp32 | bf16 | int8 */
         unsigned workers;
         uint64_t deadline_us;
-        const char *overflow;   /* head | head_tail | last_turn */
+        const char *overflow; /* head | head_tail | last_turn */
     } embed;
     struct {
         rm_merge in_flight;
         uint64_t bytes_max;
-        bool choices;           /* merge requests with n > 1 */
+        bool choices; /* merge requests with n > 1 */
     } merge;
     bool trust_gateway_headers;
     struct {
@@ -103,9 +103,9 @@ typedef struct rm_config {
         rm_mode mode;
     } route;
     struct {
-        const char *access;     /* "stdout", "off" or a path (reopened on SIGHUP) */
+        const char *access; /* "stdout", "off" or a path (reopened on SIGHUP) */
         rm_log_level level;
-        bool bodies;            /* prompts and answers in the access log; off */
+        bool bodies; /* prompts and answers in the access log; off */
     } log;
     bool cors;
 } rm_config;
@@ -122,7 +122,12 @@ void rm_config_errors_deinit(rm_config_errors *errors);
  * in errors). One reference. Any thread; reads the environment. */
 rm_status rm_config_load(const char *path, rm_config **ret_config, rm_config_errors *errors) RM_WARN_UNUSED;
 /* The same from memory; `name` stands for FILE. */
-rm_status rm_config_parse(const char *name, rm_slice text, rm_config **ret_config, rm_config_errors *errors) RM_WARN_UNUSED;
+rm_status rm_config_parse(const char *name, rm_slice text, rm_config **ret_config,
+                          rm_config_errors *errors) RM_WARN_UNUSED;
+/* As rm_config_load, but mistakes in values leave their defaults and give RM_OK; errors lists them. For commands that need
+ * the addresses and the data folder only (a key may be set for the service and not for its operator): upstreams and
+ * models must not be used. RM_EINVAL where the file is no YAML. */
+rm_status rm_config_peek(const char *path, rm_config **ret_config, rm_config_errors *errors) RM_WARN_UNUSED;
 rm_config *rm_config_ref(rm_config *config);
 void rm_config_unref(rm_config *config); /* NULL is fine */
 

@@ -63,10 +63,11 @@ static rm_status flush_ledger(const rm_admin_context *context)
     return status;
 }
 
+/* ?since=T, and &format=table for `remora report`. */
 static int get_report(rm_admin_call *call)
 {
     const rm_admin_context *context = &call->admin->context;
-    char since[RM_ADMIN_QUERY_BYTES_MAX];
+    char since[RM_ADMIN_QUERY_BYTES_MAX], format[RM_ADMIN_QUERY_BYTES_MAX];
     uint64_t since_ms = 0;
 
     rm_status status = rm_admin__query(rm_req_head(call->req)->query, "since", since);
@@ -79,8 +80,13 @@ static int get_report(rm_admin_call *call)
     status = flush_ledger(context);
     if (status != RM_OK) /* the report still tells what was stored before */
         rm_log_limited(RM_LOG_WARN, "admin", "ledger rows could not be stored: %s", rm_status_text(status));
-    status = rm_admin_report_json(context->store, since_ms, &call->out);
-    return status == RM_OK ? 200 : failed(call, status);
+    bool table = rm_admin__query(rm_req_head(call->req)->query, "format", format) == RM_OK && !strcmp(format, "table");
+    status = (table ? rm_admin_report_table : rm_admin_report_json)(context->store, since_ms, &call->out);
+    if (status != RM_OK)
+        return failed(call, status);
+    if (table)
+        call->content_type = "text/plain; charset=utf-8";
+    return 200;
 }
 
 static int get_config(rm_admin_call *call)

@@ -58,8 +58,8 @@ static unsigned usable_cores(void)
     return count < 1 ? 1 : count > RM_LOOPS_MAX ? RM_LOOPS_MAX : (unsigned)count;
 }
 
-/* name NULL: no file, defaults alone. */
-static rm_status parse(const char *name, rm_slice text, rm_config **ret_config, rm_config_errors *errors)
+/* name NULL: no file, defaults alone. peek: mistakes are no reason to give nothing. */
+static rm_status parse(const char *name, rm_slice text, bool peek, rm_config **ret_config, rm_config_errors *errors)
 {
     rm_config_reader reader = {.file = name ? name : "(defaults)", .errors = errors, .config = config_create()};
     size_t mistakes = errors->count;
@@ -75,7 +75,7 @@ static rm_status parse(const char *name, rm_slice text, rm_config **ret_config, 
         rm_config__finish(&reader);
     if (reader.fatal != RM_OK)
         status = reader.fatal;
-    if (status == RM_OK && errors->count > mistakes)
+    if (status == RM_OK && errors->count > mistakes && !peek)
         status = RM_EINVAL;
     if (reader.config->loops == 0)
         reader.config->loops = usable_cores();
@@ -102,7 +102,7 @@ rm_status rm_config_parse(const char *name, rm_slice text, rm_config **ret_confi
 {
     if (text.len > RM_CONFIG_BYTES_MAX)
         return refuse_size(name, errors);
-    return parse(name, text, ret_config, errors);
+    return parse(name, text, false, ret_config, errors);
 }
 
 /* The whole file, or one byte more than is allowed. */
@@ -126,23 +126,35 @@ static rm_status read_file(const char *path, rm_buf *out)
     return status;
 }
 
-rm_status rm_config_load(const char *path, rm_config **ret_config, rm_config_errors *errors)
+static rm_status load(const char *path, bool peek, rm_config **ret_config, rm_config_errors *errors)
 {
     rm_config_reader reader = {.file = path, .errors = errors};
     rm_status status;
     rm_buf text;
 
     if (!path)
-        return parse(NULL, RM_SLICE_NONE, ret_config, errors);
+        return parse(NULL, RM_SLICE_NONE, peek, ret_config, errors);
     rm_buf_init(&text, RM_CONFIG_BYTES_MAX + 1);
     status = read_file(path, &text);
-    if (status == RM_OK)
-        status = rm_config_parse(path, rm_buf_slice(&text), ret_config, errors);
+    if (status == RM_OK && text.len > RM_CONFIG_BYTES_MAX)
+        status = refuse_size(path, errors);
+    else if (status == RM_OK)
+        status = parse(path, rm_buf_slice(&text), peek, ret_config, errors);
     else
         rm_config__mistake(&reader, 1, "(file)", "cannot be read (%s); name a readable file with -c FILE",
                            status == RM_EIO ? strerror(errno) : rm_status_text(status));
     rm_buf_deinit(&text);
     return status;
+}
+
+rm_status rm_config_load(const char *path, rm_config **ret_config, rm_config_errors *errors)
+{
+    return load(path, false, ret_config, errors);
+}
+
+rm_status rm_config_peek(const char *path, rm_config **ret_config, rm_config_errors *errors)
+{
+    return load(path, true, ret_config, errors);
 }
 
 const rm_config_model *rm_config_find_model(const rm_config *config, rm_slice name)

@@ -1,0 +1,203 @@
+/* remora check: every mistake of a configuration, then whether its upstreams can be reached. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app_internal.h"
+
+#define PROBE_TIMEOUT_MS 2000
+
+typedef struct finding {
+    const rm_config_upstream *upstream;
+    char text[512]; /* empty: reachable */
+    bool tried;
+} finding;
+
+/* ---- upstreams ------------------------------------------------------------------------------------------------------------ */
+
+/* Host and port of "https://host:port", "http://[::1]". */
+static void split_origin(const char *origin, char *host, size_t host_bytes, char *port, size_t port_bytes)
+{
+    const char *authority = strstr(origin, "://") + 3;
+    const char *close = authority[0] == '[' ? strchr(authority, ']') : NULL;
+    const char *colon = strchr(close ? close : authority, ':');
+    size_t len = colon ? (size_t)(colon - authority) : strlen(authority);
+
+    if (close) {
+        authority++;
+        len = (size_t)(close - authority);
+    }
+    (void)snprintf(host, host_bytes, "%.*s", (int)len, authority);
+    (void)snprintf(port, port_bytes, "%s", colon ? colon + 1 : strncmp(origin, "https:", 6) == 0 ? "443" : "80");
+}
+
+static bool goes_through_proxy(const rm_config_upstream *upstream)
+{
+    static const char *const names[] = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"};
+
+    if (upstream->proxy)
+        return true;
+    if (strncmp(upstream->base_url, "http:", 5) == 0)
+        return getenv("http_proxy") != NULL;
+    for (size_t i = 0; i < RM_COUNT(names); i++)
+        if (getenv(names[i]))
+            return true;
+    return false;
+}
+
+static void probe(finding *f)
+{
+    const rm_config_upstream *upstream = f->upstream;
+    char host[256], port[8];
+
+    if (goes_through_proxy(upstream))
+        return;
+    f->tried = true;
+    split_origin(upstream->origin, host, sizeof(host), port, sizeof(port));
+    rm_status status = rm_app_probe(host, port, PROBE_TIMEOUT_MS);
+    if (status != RM_OK)
+        (void)snprintf(f->text, sizeof(f->text), "upstream %s: %s: %s", upstream->name, upstream->origin,
+                       status == RM_ENOTFOUND ? "no such host" : rm_status_text(status));
+}
+
+/* ---- printing --------------------------------------------------------------------------------------------------------------- */
+
+static void append_quoted(rm_buf *out, rm_slice text)
+{
+    rm_buf_append_char(out, '"');
+    rm_buf_append_json_escaped(out, text);
+    rm_buf_append_char(out, '"');
+}
+
+/* "FILE:LINE: PATH: what" as an object. */
+static void append_mistake(rm_buf *out, rm_slice line, size_t file_bytes)
+{
+    rm_slice rest = {line.ptr + file_bytes + 1, line.len - file_bytes - 1};
+    const char *number_end = rm_slice_find(rest, RM_SLICE(": "));
+    if (!number_end)
+        return;
+    rm_slice number = {rest.ptr, (size_t)(number_end - rest.ptr)};
+    rest = rm_slice_make(number_end + 2, rest.len - number.len - 2);
+    const char *path_end = rm_slice_find(rest, RM_SLICE(": "));
+    if (!path_end)
+        return;
+    rm_slice path = {rest.ptr, (size_t)(path_end - rest.ptr)};
+    rm_buf_append_cstr(out, "{\"line\":");
+    rm_buf_append_slice(out, number);
+    rm_buf_append_cstr(out, ",\"path\":");
+    append_quoted(out, path);
+    rm_buf_append_cstr(out, ",\"what\":");
+    append_quoted(out, rm_slice_make(path_end + 2, rest.len - path.len - 2));
+    rm_buf_append_char(out, '}');
+}
+
+static void append_findings(rm_buf *out, const finding *findings, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const finding *f = &findings[i];
+        rm_buf_appendf(out, "%s{\"name\":", i ? "," : "");
+        append_quoted(out, rm_slice_cstr(f->upstream->name));
+        rm_buf_append_cstr(out, ",\"base_url\":");
+        append_quoted(out, rm_slice_cstr(f->upstream->base_url));
+        rm_buf_appendf(out, ",\"reachable\":%s}", !f->tried ? "null" : f->text[0] ? "false" : "true");
+    }
+}
+
+static void print_json(const char *file, const rm_config_errors *errors, const finding *findings, size_t count)
+{
+    rm_slice lines = rm_buf_slice(&errors->text), line;
+    const char *name = file ? file : "(defaults)";
+    bool first = true;
+    rm_buf out;
+
+    rm_buf_init(&out, RM_MIB);
+    rm_buf_appendf(&out, "{\"ok\":%s,\"file\":", errors->count ? "false" : "true");
+    append_quoted(&out, rm_slice_cstr(name));
+    rm_buf_appendf(&out, ",\"mistake_count\":%zu,\"mistakes\":[", errors->count);
+    while (rm_slice_split(&lines, '\n', &line)) {
+        if (line.len <= strlen(name))
+            continue;
+        rm_buf_append_cstr(&out, first ? "" : ",");
+        append_mistake(&out, line, strlen(name));
+        first = false;
+    }
+    rm_buf_append_cstr(&out, "],\"upstreams\":[");
+    append_findings(&out, findings, count);
+    if (rm_buf_append_cstr(&out, "]}\n") == RM_OK)
+        (void)fwrite(out.ptr, 1, out.len, stdout);
+    rm_buf_deinit(&out);
+}
+
+static void print_mistakes(const rm_config_errors *errors)
+{
+    if (errors->text.len > 0) /* all in one write, so that a log keeps them together */
+        (void)fwrite(errors->text.ptr, 1, errors->text.len, stderr);
+    if (errors->count > RM_CONFIG_ERRORS_MAX)
+        (void)fprintf(stderr, "... and %zu more\n", errors->count - RM_CONFIG_ERRORS_MAX);
+}
+
+static void print_summary(const char *file, const rm_config *config, const finding *findings, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (findings[i].text[0])
+            (void)printf("warning: %s\n", findings[i].text);
+        else if (!findings[i].tried)
+            (void)printf("note: upstream %s goes through a proxy and was not tried\n", findings[i].upstream->name);
+    (void)printf("%s: ok: listen %s, admin %s, data %s, %u loop%s, %zu upstream%s, %zu model%s\n",
+                 file ? file : "(defaults)", config->listen, config->admin, config->data, config->loops,
+                 config->loops == 1 ? "" : "s", config->upstream_count, config->upstream_count == 1 ? "" : "s",
+                 config->model_count, config->model_count == 1 ? "" : "s");
+}
+
+/* ---- the command -------------------------------------------------------------------------------------------------------------- */
+
+static void check_upstreams(const char *file, const rm_config *config, const rm_config_errors *errors, bool json,
+                            bool offline)
+{
+    static finding findings[RM_UPSTREAMS_MAX];
+    size_t count = offline ? 0 : config->upstream_count;
+
+    for (size_t i = 0; i < count; i++) {
+        findings[i] = (finding){.upstream = &config->upstreams[i]};
+        probe(&findings[i]);
+    }
+    if (json)
+        print_json(file, errors, findings, count);
+    else
+        print_summary(file, config, findings, count);
+}
+
+int rm_app_check(int argc, char **argv)
+{
+    const char *file = NULL;
+    bool json = false, offline = false;
+    const rm_app_option options[] = {
+        RM_APP_CONFIG_OPTION(&file),
+        {"--offline", NULL, "do not try to reach the upstreams", NULL, &offline},
+        RM_APP_JSON_OPTION(&json),
+    };
+    const rm_app_command command = {"remora check [-c FILE] [--offline] [--json]",
+                                    "Tells every mistake of a configuration, each with its line and how to mend it,\n"
+                                    "and which upstreams cannot be reached.",
+                                    options,
+                                    RM_COUNT(options),
+                                    NULL,
+                                    0};
+    rm_config *config = NULL;
+    rm_config_errors errors;
+
+    int code = rm_app_parse(&command, argc, argv);
+    if (code != RM_APP_GO)
+        return code;
+    (void)setenv("RES_OPTIONS", "timeout:2 attempts:1", 0); /* a dead resolver is a warning, not a long wait */
+    rm_config_errors_init(&errors);
+    rm_status status = rm_config_load(file, &config, &errors);
+    if (status == RM_OK)
+        check_upstreams(file, config, &errors, json, offline);
+    else if (json)
+        print_json(file, &errors, NULL, 0);
+    else
+        print_mistakes(&errors);
+    rm_config_unref(config);
+    rm_config_errors_deinit(&errors);
+    return status == RM_OK ? RM_APP_DONE : RM_APP_BAD;
+}
