@@ -3,6 +3,8 @@
 #ifndef REMORA_APP_INTERNAL_H
 #define REMORA_APP_INTERNAL_H
 
+#include <stdio.h>
+
 #include "remora/base.h"
 #include "remora/config.h"
 
@@ -45,6 +47,7 @@ typedef struct rm_app_command {
 /* RM_APP_GO: read. Else the exit code: --help and --version were answered on standard output (0), or the usage was told
  * on standard error (2). "--name=value", "-cFILE" and "--" are understood. */
 int rm_app_parse(const rm_app_command *command, int argc, char **argv);
+void rm_app_print_version(FILE *out);
 /* "remora: ..." and the usage on standard error; returns RM_APP_USAGE. */
 int rm_app_usage(const rm_app_command *command, const char *format, ...) RM_PRINTF(2, 3);
 

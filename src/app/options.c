@@ -17,6 +17,11 @@ static void print_help(const rm_app_command *command)
     (void)printf("  %-20s %s\n  %-20s %s\n", "--help", "print this", "--version", "print the version");
 }
 
+void rm_app_print_version(FILE *out)
+{
+    (void)fprintf(out, "remora %s\n", REMORA_VERSION);
+}
+
 int rm_app_usage(const rm_app_command *command, const char *format, ...)
 {
     va_list args;
@@ -82,7 +87,7 @@ int rm_app_parse(const rm_app_command *command, int argc, char **argv)
             return RM_APP_DONE;
         }
         if (!options_end && strcmp(argv[i], "--version") == 0) {
-            (void)printf("remora %s\n", REMORA_VERSION);
+            rm_app_print_version(stdout);
             return RM_APP_DONE;
         }
         if (!options_end && strcmp(argv[i], "--") == 0) {
