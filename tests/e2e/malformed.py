@@ -163,7 +163,7 @@ HTTP = [
 
 M = b'"model":"gpt-4.1-mini","messages":[{"role":"user","content":"x"}]'
 
-JSON = [(f"text {body[:24]!r}", body, "400") for body in (
+JSON = [(f"text {body[-24:]!r}", body, "400") for body in (
     b" ", b"{", b"}", b"[", b"]", b"{]", b"{}}", b"{}{}", b'"', b"'", b"nul", b"NaN", b"Infinity", b"tru", b"undefined", b"-", b"01",
     b"{" + M, b"{" + M + b",}", b"{" + M + b',"a"}', b"{" + M + b',"a":}', b"{" + M + b',"a":1,,"b":2}', b"{" + M + b',a:1}',
     b"{" + M + b",'a':1}", b"{" + M + b'"a":1}', b"{" + M + b',"a":01}', b"{" + M + b',"a":+1}', b"{" + M + b',"a":.5}',
