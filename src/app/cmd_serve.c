@@ -6,9 +6,9 @@
  *   writer, log    the store's and the access log's own threads
  *
  * Start: configuration, store, loops, admin, ready. End: not ready, drain, close, last flush, store, log. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,8 +55,8 @@ static rm_settings *load_settings(const char *path)
     if (config->prices) {
         status = rm_prices_load(config->prices, &prices, &skipped);
         if (status != RM_OK)
-            rm_log(RM_LOG_WARN, "app", "prices of %s cannot be used (%s): the built-in table of %s serves", config->prices,
-                   rm_status_text(status), rm_prices_built_in_date());
+            rm_log(RM_LOG_WARN, "app", "prices of %s cannot be used (%s): the built-in table of %s serves",
+                   config->prices, rm_status_text(status), rm_prices_built_in_date());
         else if (skipped)
             rm_log(RM_LOG_WARN, "app", "%s: %zu models could not be read and are left out", config->prices, skipped);
     }
@@ -123,14 +123,16 @@ static rm_status open_store(server *self, const rm_config *config)
     };
     rm_status status = rm_store_open(&options, &self->proxy.store);
     if (status == RM_ELOCKED) {
-        rm_log(RM_LOG_ERROR, "app", "another Remora serves from %s: stop it, or set `data` to another folder", config->data);
+        rm_log(RM_LOG_ERROR, "app", "another Remora serves from %s: stop it, or set `data` to another folder",
+               config->data);
         return status;
     }
     if (status != RM_OK)
         rm_log(RM_LOG_WARN, "app", "no cache: the folder %s cannot be used (%s)", config->data, rm_status_text(status));
     if (rm_store_secret(config->data, self->proxy.secret) == RM_OK)
         return RM_OK;
-    rm_log(RM_LOG_WARN, "app", "the install secret in %s cannot be used: entries of before will not be found", config->data);
+    rm_log(RM_LOG_WARN, "app", "the install secret in %s cannot be used: entries of before will not be found",
+           config->data);
     return rm_random_bytes(self->proxy.secret, sizeof self->proxy.secret);
 }
 
@@ -184,8 +186,8 @@ static rm_status start(server *self)
         return status;
     }
     atomic_store(&self->ready, true);
-    rm_log(RM_LOG_INFO, "app", "remora %s serves on %s (admin %s, %u loops, data %s, upstream %s at %s)", REMORA_VERSION,
-           config->listen, config->admin, config->loops, config->data, config->upstreams[0].name,
+    rm_log(RM_LOG_INFO, "app", "remora %s serves on %s (admin %s, %u loops, data %s, upstream %s at %s)",
+           REMORA_VERSION, config->listen, config->admin, config->loops, config->data, config->upstreams[0].name,
            config->upstreams[0].base_url);
     return RM_OK;
 }
@@ -202,7 +204,8 @@ static void flush_ledger(server *self)
                        : self->proxy.store ? rm_store_ledger_add(self->proxy.store, rows, count)
                                            : RM_EIO;
     if (status != RM_OK) {
-        rm_observer_count(rm_observe_thread(self->proxy.observe, self->settings->config->loops), RM_COUNTER_LEDGER_DROPPED, count);
+        rm_observer_count(rm_observe_thread(self->proxy.observe, self->settings->config->loops),
+                          RM_COUNTER_LEDGER_DROPPED, count);
         rm_log_limited(RM_LOG_WARN, "app", "%zu rows of the ledger were lost: %s", count, rm_status_text(status));
     }
     rm_free(rows);
@@ -339,4 +342,19 @@ static int serve(const char *config_path)
     if (status == RM_OK)
         rm_log(RM_LOG_INFO, "app", "stopped");
     return status == RM_OK ? 0 : 1;
+}
+
+int rm_app_serve(int argc, char **argv)
+{
+    const char *config_path = NULL;
+    const rm_app_option options[] = {RM_APP_CONFIG_OPTION(&config_path)};
+    const rm_app_command command = {
+        .usage = "remora serve [-c FILE]",
+        .about = "Runs the sidecar until SIGTERM or SIGINT, which drain it first. SIGHUP reads the configuration\n"
+                 "and reopens the access log. Without -c the defaults serve.",
+        .options = options,
+        .option_count = RM_COUNT(options),
+    };
+    int go = rm_app_parse(&command, argc, argv);
+    return go == RM_APP_GO ? serve(config_path) : go;
 }
