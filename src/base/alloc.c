@@ -15,7 +15,10 @@ void *rm_calloc(size_t count, size_t bytes)
 {
     if (rm_fault(RM_FAULT_ALLOC))
         return NULL;
-    if (count == 0 || bytes == 0)
+    size_t all;
+    if (__builtin_mul_overflow(count, bytes, &all))
+        return NULL; /* the sanitizer's calloc would abort instead */
+    if (all == 0)
         count = bytes = 1;
     return calloc(count, bytes);
 }

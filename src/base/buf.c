@@ -110,12 +110,12 @@ rm_status rm_buf_append_i64(rm_buf *buf, int64_t value)
 #define USD_PLACES 12
 #define USD_SCALE  1000000000000ULL
 
-/* Splits |usd| < 2^53 exactly: it is mantissa / 2^shift, so the places are integer arithmetic, rounded half to even. */
+/* Splits |usd| < 2^52 exactly: it is mantissa / 2^shift, so the places are integer arithmetic, rounded half to even. */
 static void split_usd(double usd, uint64_t *ret_whole, uint64_t *ret_places)
 {
     int exponent;
     uint64_t mantissa = (uint64_t)ldexp(frexp(usd, &exponent), 53);
-    int shift = 53 - exponent; /* > 0 because usd < 2^53 */
+    int shift = 53 - exponent; /* > 0 because usd < 2^52 */
     uint64_t whole = shift < 64 ? mantissa >> shift : 0;
     uint64_t rest = shift < 64 ? mantissa - (whole << shift) : mantissa;
     uint64_t places = 0;
@@ -141,7 +141,7 @@ rm_status rm_buf_append_usd(rm_buf *buf, double usd)
     uint64_t whole, places;
     if (!isfinite(usd))
         return rm_buf_append_char(buf, '0'); /* a sum that overflowed must not break the JSON around it */
-    if (fabs(usd) >= 0x1.0p53)
+    if (fabs(usd) >= 0x1.0p52)               /* no places are left */
         return rm_buf_appendf(buf, "%.0f", usd);
     split_usd(fabs(usd), &whole, &places);
     bool negative = usd < 0 && (whole || places);

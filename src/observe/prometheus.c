@@ -386,13 +386,19 @@ static rm_status sum_series(const rm_observe *observe, all_sums *ret_sums)
     return status;
 }
 
+/* OTel's word where it has one that ours does not say already. */
+static const char *gen_ai_operation(rm_op op)
+{
+    return op == RM_OP_COMPLETIONS ? "text_completion" : rm_observe__op_name(op);
+}
+
 static void put_models(const all_sums *sums, rm_buf *out)
 {
     static const char tokens[] = "gen_ai_client_token_usage", duration[] = "gen_ai_client_operation_duration_seconds";
     put_family(out, tokens, "histogram", "Tokens of one call that an upstream answered");
     for (size_t i = 0; i < sums->model_count; i++) {
         const model_sums *m = &sums->models[i];
-        labels set = {{{"gen_ai_operation_name", rm_observe__op_name(m->names->op)},
+        labels set = {{{"gen_ai_operation_name", gen_ai_operation(m->names->op)},
                        {"gen_ai_provider_name", m->names->upstream},
                        {"gen_ai_request_model", m->names->model},
                        {"gen_ai_token_type", "input"}}};
@@ -403,7 +409,7 @@ static void put_models(const all_sums *sums, rm_buf *out)
     put_family(out, duration, "histogram", "Time of one call that an upstream answered");
     for (size_t i = 0; i < sums->model_count; i++) {
         const model_sums *m = &sums->models[i];
-        labels set = {{{"gen_ai_operation_name", rm_observe__op_name(m->names->op)},
+        labels set = {{{"gen_ai_operation_name", gen_ai_operation(m->names->op)},
                        {"gen_ai_provider_name", m->names->upstream},
                        {"gen_ai_request_model", m->names->model}}};
         put_histogram(out, duration, &set, rm_observe__duration_bounds, SECONDS_PLACES, &m->duration);
