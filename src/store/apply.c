@@ -82,6 +82,8 @@ rm_status rm_store__apply_put(rm_store *store, MDB_txn *txn, rm_store__op *op)
     if (rc && rc != MDB_NOTFOUND)
         return rm_store__status_of(rc);
     rm_store__queue queue = RM_STORE__SMALL; /* an answer that replaces another keeps the uses it had */
+    if (!rc && !rm_store__record_peek(slice_of(value), &head))
+        return RM_ECORRUPT;
     if (rc == MDB_NOTFOUND)
         queue = rm_store__policy_admit(&store->policy, op->key, count_of(txn, store->queues[RM_STORE__MAIN]) + 1);
     value = val_of(image.ptr, image.len);
@@ -127,7 +129,7 @@ static rm_status check_alive(rm_store *store, MDB_txn *txn, const rm_store__entr
     if (rc)
         return rm_store__status_of(rc);
     if (!rm_store__record_peek(slice_of(value), &head))
-        return RM_OK; /* damaged: goes the way of the entry */
+        return RM_ECORRUPT;
     return head.birth == entry->birth ? RM_OK : RM_ENOTFOUND;
 }
 

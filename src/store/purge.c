@@ -24,7 +24,7 @@ typedef struct purge_piece {
     rm_key128 keys[RM_STORE__PURGE_ENTRIES];
 } purge_piece;
 
-/* What this piece deletes. A record that cannot be read goes too: nobody could say that it does not match. */
+/* What this piece deletes. */
 static rm_status look(rm_store *store, MDB_txn *txn, purge_piece *piece)
 {
     const rm_store_filter *filter = &store->purge.wait->filter;
@@ -38,13 +38,12 @@ static rm_status look(rm_store *store, MDB_txn *txn, purge_piece *piece)
     for (int looks = 0; !rc && looks < RM_STORE__PURGE_ENTRIES; looks++) {
         rm_store__head head;
         rm_slice bytes = rm_slice_make(value.mv_data, value.mv_size);
-        if (key.mv_size != sizeof(piece->last)) {
+        if (key.mv_size != sizeof(piece->last) || !rm_store__record_peek(bytes, &head)) {
             rc = MDB_CORRUPTED;
             break;
         }
         memcpy(&piece->last, key.mv_data, sizeof(piece->last));
-        bool readable = rm_store__record_peek(bytes, &head);
-        if (!readable || (head.birth < store->purge.births_below && matches(filter, bytes, &head)))
+        if (head.birth < store->purge.births_below && matches(filter, bytes, &head))
             piece->keys[piece->count++] = piece->last;
         rc = filter->key ? MDB_NOTFOUND : mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }

@@ -107,7 +107,9 @@ rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_re
         rm_store_release(reader);
         if (status == RM_ECORRUPT)
             drop_corrupt(store, key);
-        return status;
+        if (status == RM_EPARSE)
+            rm_store__fail(store, "read", RM_ECORRUPT);
+        return status == RM_EPARSE ? RM_ECORRUPT : status;
     }
     rm_store__policy_use(&store->policy, key);
     *ret_record = record;

@@ -144,8 +144,7 @@ bool rm_store__record_peek(rm_slice value, rm_store__head *ret_head)
     memcpy(&head, value.ptr, HEAD_BYTES);
     uint64_t plain = (uint64_t)head.canonical_len + head.content_len;
     uint64_t lies = head.packed_len ? head.packed_len : plain;
-    if (head.version != RM_STORE__RECORD_VERSION || plain > RM_STORE_RECORD_BYTES_MAX ||
-        labels_end(&head) + lies != value.len)
+    if (plain > RM_STORE_RECORD_BYTES_MAX || labels_end(&head) + lies != value.len)
         return false;
     *ret_head = head;
     return true;
@@ -179,9 +178,10 @@ static rm_slice take(const char **at, size_t len)
 rm_status rm_store__record_read(rm_slice value, rm_key128 key, rm_store__packer *packer, rm_record *ret_record)
 {
     rm_store__head head;
-    if (!rm_store__record_peek(value, &head) || head.checksum != checksum(value.ptr, value.len) ||
-        !rm_key128_eq(head.key, key) || head.op >= RM_OP_COUNT ||
-        (head.form != RM_RECORD_BODY && head.form != RM_RECORD_EVENTS))
+    if (!rm_store__record_peek(value, &head) || !rm_key128_eq(head.key, key))
+        return RM_EPARSE;
+    if (head.checksum != checksum(value.ptr, value.len) || head.version != RM_STORE__RECORD_VERSION ||
+        head.op >= RM_OP_COUNT || (head.form != RM_RECORD_BODY && head.form != RM_RECORD_EVENTS))
         return RM_ECORRUPT;
     const char *at = value.ptr + HEAD_BYTES;
     rm_record record = {

@@ -53,7 +53,8 @@ void rm_store__record_seal(char *image, size_t len, uint64_t birth);
 bool rm_store__record_peek(rm_slice value, rm_store__head *ret_head) RM_WARN_UNUSED;
 /* Name space and model of a value that peek agreed to. */
 void rm_store__record_labels(rm_slice value, const rm_store__head *head, rm_slice *ret_name_space, rm_slice *ret_model);
-/* Everything, checked; slices point into value or the packer's scratch. RM_ECORRUPT, RM_ENOMEM. */
+/* Everything, checked; slices point into value or the packer's scratch. RM_ECORRUPT: checksum or version; RM_EPARSE: the
+ * lengths do not add up or it is another key's, so it is not the record but the tree around it that is damaged. RM_ENOMEM. */
 rm_status rm_store__record_read(rm_slice value, rm_key128 key, rm_store__packer *packer,
                                 rm_record *ret_record) RM_WARN_UNUSED;
 

@@ -30,7 +30,7 @@
 #define RM_STORE__BYTES_MIN           (2 * RM_MIB) /* a smaller bytes_max is raised to this */
 #define RM_STORE__SLACK_SHARE         8            /* of bytes_max kept free: copies on write, pages not yet reusable */
 #define RM_STORE__SLACK_BYTES_MAX     (256 * RM_MIB)
-#define RM_STORE__ENTRY_BYTES_TYPICAL 512 /* sizes the counters of use */
+#define RM_STORE__ENTRY_BYTES_TYPICAL 1024 /* sizes the counters of use */
 #define RM_STORE__JOURNAL_BYTES_MAX   (256 * RM_MIB)
 #define RM_STORE__GATHER_NS           5000000ULL /* least time between commits, so that writes share them */
 #define RM_STORE__SWEEP_NS            1000000000ULL
