@@ -126,8 +126,11 @@ rm_bench_choice rm_bench__mix_next(rm_bench_mix *mix);
 #define RM_BENCH_NUMBER_BYTES 16
 void rm_bench__hex16(uint64_t value, char text[RM_BENCH_NUMBER_BYTES]); /* 16 lower-case digits, no NUL */
 rm_status rm_bench__append_base64(rm_buf *out, const void *ptr, size_t len);
-/* A gzip member (RFC 1952) of stored blocks: what a test needs of gzip without a compressor. */
-rm_status rm_bench__append_gzip_stored(rm_buf *out, rm_slice bytes);
+/* A gzip member (RFC 1952) of stored blocks, which is what a test needs of gzip without a compressor: begin, blocks,
+ * end with all the bytes that the blocks held. */
+void rm_bench__gzip_begin(rm_buf *out);
+void rm_bench__gzip_block(rm_buf *out, rm_slice bytes);
+void rm_bench__gzip_end(rm_buf *out, rm_slice all);
 
 /* The mark in every answer of the mock by which an answer is known to belong to its question. */
 #define RM_BENCH_REF_PREFIX "ref:"

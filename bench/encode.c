@@ -40,23 +40,35 @@ static void append_le(rm_buf *out, uint32_t value, int bytes)
         rm_buf_append_char(out, (char)(value >> (8 * i)));
 }
 
-rm_status rm_bench__append_gzip_stored(rm_buf *out, rm_slice bytes)
+void rm_bench__gzip_begin(rm_buf *out)
 {
     static const char head[10] = {'\x1f', '\x8b', 8, 0, 0, 0, 0, 0, 0, '\xff'};
     rm_buf_append(out, head, sizeof(head));
-    size_t at = 0;
-    do {
-        uint32_t len = (uint32_t)(bytes.len - at < UINT16_MAX ? bytes.len - at : UINT16_MAX);
-        bool last = at + len == bytes.len;
-        rm_buf_append_char(out, last ? 1 : 0);
-        append_le(out, len, 2);
-        append_le(out, ~len, 2);
-        rm_buf_append(out, bytes.ptr + at, len);
-        at += len;
-    } while (at < bytes.len);
-    append_le(out, crc32_of(bytes), 4);
-    append_le(out, (uint32_t)bytes.len, 4);
-    return out->status;
+}
+
+static void append_stored(rm_buf *out, rm_slice bytes, bool last)
+{
+    uint32_t len = (uint32_t)bytes.len;
+    rm_buf_append_char(out, last);
+    append_le(out, len, 2);
+    append_le(out, ~len, 2);
+    rm_buf_append_slice(out, bytes);
+}
+
+void rm_bench__gzip_block(rm_buf *out, rm_slice bytes)
+{
+    while (bytes.len > 0) {
+        size_t part = bytes.len < UINT16_MAX ? bytes.len : UINT16_MAX;
+        append_stored(out, rm_slice_make(bytes.ptr, part), false);
+        bytes = rm_slice_make(bytes.ptr + part, bytes.len - part);
+    }
+}
+
+void rm_bench__gzip_end(rm_buf *out, rm_slice all)
+{
+    append_stored(out, RM_SLICE(""), true);
+    append_le(out, crc32_of(all), 4);
+    append_le(out, (uint32_t)all.len, 4);
 }
 
 uint64_t rm_bench__ref(rm_slice last_user_text)
