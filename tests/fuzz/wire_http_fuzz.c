@@ -65,6 +65,7 @@ static void run(record *rec, rm_slice bytes, size_t step)
     RM_CHECK(parser);
     for (size_t at = 0; at < bytes.len && error == RM_HTTP_OK;) {
         size_t n = bytes.len - at < step ? bytes.len - at : step, used = 0;
+        unsigned ended = rec->ended;
         char *piece = malloc(n);
 
         memcpy(piece, bytes.ptr + at, n);
@@ -72,7 +73,7 @@ static void run(record *rec, rm_slice bytes, size_t step)
         free(piece);
         RM_CHECK(used <= n);
         at += used;
-        if (error == RM_HTTP_OK && rec->begun && rec->begun == rec->ended)
+        if (error == RM_HTTP_OK && rec->ended > ended)
             rm_http_parser_next(parser);
         else
             RM_CHECK(error != RM_HTTP_OK || used == n);

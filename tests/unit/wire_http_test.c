@@ -76,6 +76,7 @@ static outcome run(const char *bytes, size_t len, size_t step, size_t arena_max)
     while (at < len && out.error == RM_HTTP_OK) {
         /* A block of its own lets the sanitizer see a read past the piece, or a slice into it that is kept. */
         size_t n = len - at < step ? len - at : step, used = 0;
+        unsigned ended = out.ended;
         char *piece = malloc(n);
 
         assert_non_null(piece);
@@ -83,9 +84,9 @@ static outcome run(const char *bytes, size_t len, size_t step, size_t arena_max)
         out.error = rm_http_parser_feed(parser, rm_slice_make(piece, n), &used);
         free(piece);
         assert_true(used <= n);
-        assert_true(used == n || out.error != RM_HTTP_OK || out.ended == out.heads);
+        assert_true(used == n || out.error != RM_HTTP_OK || out.ended > ended);
         at += used;
-        if (out.error == RM_HTTP_OK && out.ended == out.begun && out.ended > 0) {
+        if (out.error == RM_HTTP_OK && out.ended > ended) {
             assert_false(rm_http_parser_mid_message(parser));
             rm_http_parser_next(parser);
         }
