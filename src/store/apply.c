@@ -183,8 +183,8 @@ rm_status rm_store__evict_to(rm_store *store, MDB_txn *txn, uint64_t goal, bool 
         return RM_OK;
     for (int queue = 0; queue < RM_STORE__QUEUE_COUNT && !status; queue++)
         status = rm_store__status_of(mdb_cursor_open(txn, store->queues[queue], &cursors[queue]));
-    for (int steps = 0; !status && rm_store__used_bytes(store, txn) > goal; steps++) {
-        if (steps == RM_STORE__EVICT_STEPS) {
+    for (uint64_t steps = 0; !status && rm_store__used_bytes(store, txn) > goal; steps++) {
+        if (steps == store->batch_ops_max * RM_STORE__EVICT_STEPS_PER_OP) {
             *ret_more = true;
             break;
         }
@@ -224,7 +224,8 @@ static rm_status sweep_look(rm_store *store, MDB_txn *txn, sweep_found *found)
     MDB_val key = val_of(&next, sizeof(next)), value;
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     rm_status status = RM_OK;
-    for (; !rc && !status && looks && found->count < RM_STORE__SWEEP_ENTRIES; looks--) {
+    size_t most = store->batch_ops_max < RM_COUNT(found->items) ? store->batch_ops_max : RM_COUNT(found->items);
+    for (; !rc && !status && looks && found->count < most; looks--) {
         rm_store__entry entry;
         if (key.mv_size != sizeof(next) || value.mv_size != sizeof(entry)) {
             status = RM_ECORRUPT;

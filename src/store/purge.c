@@ -35,7 +35,8 @@ static rm_status look(rm_store *store, MDB_txn *txn, purge_piece *piece)
     if (rc)
         return rm_store__status_of(rc);
     rc = mdb_cursor_get(cursor, &key, &value, store->purge.started || filter->key ? MDB_SET_RANGE : MDB_FIRST);
-    for (int looks = 0; !rc && looks < RM_STORE__PURGE_ENTRIES; looks++) {
+    size_t most = store->batch_ops_max < RM_COUNT(piece->keys) ? store->batch_ops_max : RM_COUNT(piece->keys);
+    for (int looks = 0; !rc && looks < RM_STORE__PURGE_ENTRIES && piece->count < most; looks++) {
         rm_store__head head;
         rm_slice bytes = rm_slice_make(value.mv_data, value.mv_size);
         if (key.mv_size != sizeof(piece->last) || !rm_store__record_peek(bytes, &head)) {

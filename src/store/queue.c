@@ -28,7 +28,7 @@ rm_status rm_store__post(rm_store *store, rm_store__op *op)
     append(store, op);
     store->urgent |= waits;
     /* In between the writer is busy, or gathers until its time has come. */
-    bool wake = waits || store->queue_ops == 1 || store->queue_ops == RM_STORE_BATCH_OPS_MAX;
+    bool wake = waits || store->queue_ops == 1 || store->queue_ops == store->batch_ops_max;
     pthread_mutex_unlock(&store->lock);
     if (wake)
         pthread_cond_signal(&store->wake);

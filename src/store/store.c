@@ -212,7 +212,9 @@ static void set_bounds(rm_store *store, uint64_t bytes_max)
     if (slack > RM_STORE__SLACK_BYTES_MAX)
         slack = RM_STORE__SLACK_BYTES_MAX;
     store->bytes_goal = store->bytes_max - slack;
-    store->batch_bytes_max = slack / 4 < RM_STORE_BATCH_BYTES_MAX ? slack / 4 : RM_STORE_BATCH_BYTES_MAX;
+    uint64_t bytes = slack / RM_STORE__GENERATIONS, ops = bytes / (RM_STORE__PAGES_PER_OP * page);
+    store->batch_bytes_max = bytes < RM_STORE_BATCH_BYTES_MAX ? bytes : RM_STORE_BATCH_BYTES_MAX;
+    store->batch_ops_max = ops < RM_STORE_BATCH_OPS_MAX ? ops : RM_STORE_BATCH_OPS_MAX;
 }
 
 static rm_status init_sync(rm_store *store)

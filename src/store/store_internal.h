@@ -27,17 +27,19 @@
 #include "remora/store.h"
 
 #define RM_STORE__FORMAT              0x726d7331u  /* "rms1"; differs by byte order */
-#define RM_STORE__BYTES_MIN           (2 * RM_MIB) /* a smaller bytes_max is raised to this */
+#define RM_STORE__BYTES_MIN           (4 * RM_MIB) /* a smaller bytes_max is raised to this */
 #define RM_STORE__SLACK_SHARE         8            /* of bytes_max kept free: copies on write, pages not yet reusable */
 #define RM_STORE__SLACK_BYTES_MAX     (256 * RM_MIB)
 #define RM_STORE__ENTRY_BYTES_TYPICAL 1024 /* sizes the counters of use */
 #define RM_STORE__JOURNAL_BYTES_MAX   (256 * RM_MIB)
+#define RM_STORE__GENERATIONS         4          /* transactions whose pages are not free yet, or being written */
+#define RM_STORE__PAGES_PER_OP        3          /* that a write, with the eviction it causes, copies */
 #define RM_STORE__GATHER_NS           5000000ULL /* least time between commits, so that writes share them */
 #define RM_STORE__SWEEP_NS            1000000000ULL
 #define RM_STORE__SWEEP_ENTRIES       512 /* looked at in one sweep; while many are dead: */
 #define RM_STORE__SWEEP_ENTRIES_MANY  4096
 #define RM_STORE__PURGE_ENTRIES       1024 /* looked at in one transaction */
-#define RM_STORE__EVICT_STEPS         8192 /* heads looked at in one transaction */
+#define RM_STORE__EVICT_STEPS_PER_OP  4    /* heads looked at in one transaction, for each write it may do */
 #define RM_STORE__LEDGER_PRUNE_ROWS   4096 /* oldest rows that make room when the journal is full */
 
 /* ---- what lies in the databases -----------------------------------------------------------------------------------
@@ -114,10 +116,12 @@ typedef struct rm_store__op {
 } rm_store__op;
 
 /* Every row of what is counted; relaxed atomics. */
-#define RM_STORE__COUNT_MAP(X)                                                                                         \
-    X(entries)                                                                                                         \
-    X(bytes)                                                                                                           \
-    X(puts) X(evicted) X(expired) X(dropped_queue_full) X(dropped_map_full) X(commit_errors) X(read_errors) X(corrupt) \
+#define RM_STORE__COUNT_MAP(X)                                                                      \
+    X(entries)                                                                                      \
+    X(bytes)                                                                                        \
+    X(puts)                                                                                         \
+    X(evicted)                                                                                      \
+    X(expired) X(dropped_queue_full) X(dropped_map_full) X(commit_errors) X(read_errors) X(corrupt) \
         X(compressed_in_bytes) X(compressed_out_bytes) X(commits)
 typedef struct rm_store__counts {
 #define X(name) _Atomic uint64_t name;
@@ -141,9 +145,9 @@ struct rm_store {
     char *folder;
     const rm_clock *clock;
     bool read_only, compress;
-    uint64_t bytes_max;  /* the map's size: LMDB cannot make the file longer */
-    uint64_t bytes_goal; /* eviction keeps the pages in use below */
-    uint64_t batch_bytes_max;
+    uint64_t bytes_max;                      /* the map's size: LMDB cannot make the file longer */
+    uint64_t bytes_goal;                     /* eviction keeps the pages in use below */
+    uint64_t batch_bytes_max, batch_ops_max; /* of one transaction, so that its copied pages find room in the slack */
     int lock_fd;
     rm_store__env cache, journal;
     MDB_dbi records, queues[RM_STORE__QUEUE_COUNT], meta, ledger;

@@ -36,7 +36,7 @@ static void cut_batch(rm_store *store)
 {
     size_t ops = 0, bytes = 0;
     rm_store__op **end = &store->batch;
-    while (takeable(store) && ops < RM_STORE_BATCH_OPS_MAX) {
+    while (takeable(store) && ops < store->batch_ops_max) {
         rm_store__op *op = store->first;
         if (ops && bytes + op->bytes > store->batch_bytes_max)
             break;
@@ -73,7 +73,7 @@ static bool take(rm_store *store)
         if (store->purge.wait || store->evict_more || now >= store->swept_ns + RM_STORE__SWEEP_NS)
             break;
         if (store->first &&
-            (store->stop || store->urgent || now >= gathered || store->queue_ops >= RM_STORE_BATCH_OPS_MAX))
+            (store->stop || store->urgent || now >= gathered || store->queue_ops >= store->batch_ops_max))
             break;
         if (!store->first && store->stop) {
             going = false;
