@@ -210,9 +210,6 @@ static void check_whole(rm_config_reader *reader)
         rm_config__mistake(reader, line_of(reader, "admin") ? line_of(reader, "admin") : line_of(reader, "listen"),
                            "admin", "\"%s\" is taken by listen (%s); give it another port", config->admin,
                            config->listen);
-    if (config->cache.scope == RM_SCOPE_TEAM && !config->trust_gateway_headers)
-        rm_config__mistake(reader, line_of(reader, "cache.scope"), "cache.scope",
-                           "team is known from a gateway's headers only; set trust_gateway_headers: on, or write key");
 }
 
 /* Without `upstreams`: OpenAI, or what OPENAI_BASE_URL says, with the caller's own key. */

@@ -13,10 +13,12 @@ static rm_status read_whole(rm_slice text, double *ret_number)
     uint64_t value;
     rm_status status = rm_parse_u64(text, &value);
 
-    if (status != RM_OK)
-        return status;
-    *ret_number = (double)value;
-    return RM_OK;
+    if (status == RM_OK)
+        *ret_number = (double)value;
+    for (size_t i = 0; status == RM_EPARSE && i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return RM_EPARSE;
+    return status == RM_EPARSE && text.len > 0 ? RM_ETOOBIG : status;
 }
 
 static rm_status read_bytes(rm_slice text, double *ret_number)
@@ -62,7 +64,7 @@ static const struct {
     [RM_KIND_COUNT] = {"number", "write a whole number", read_whole, UINT32_MAX},
     [RM_KIND_TOKENS] = {"number", "write a whole number", read_whole, 1e15},
     [RM_KIND_SHARE] = {"share", "write a number such as 0.01", rm_parse_double, 1},
-    [RM_KIND_USD] = {"USD", "write a number of dollars such as 0.40", rm_parse_double, 1e9},
+    [RM_KIND_USD] = {"USD amount", "write a number of dollars such as 0.40", rm_parse_double, 1e9},
     [RM_KIND_BYTES] = {"size", "write a number with a unit, such as 64KiB, 8MiB or 2GiB", read_bytes, 1e15},
     [RM_KIND_MS] = {"duration", "write a number with a unit, such as 10ms, 30s, 10m, 24h or 7d", read_ms, 1e15},
     [RM_KIND_US] = {"duration", "write a number with a unit, such as 250us, 10ms or 1.5s", read_us, 1e15},
@@ -355,7 +357,8 @@ static bool set_text(rm_config_reader *reader, const rm_config_option *option, v
         return true;
     const char *fault = text_fault(option->kind, text);
     if (fault) {
-        if (option->kind == RM_KIND_SECRET || option->kind == RM_KIND_PROXY || text.len == 0)
+        bool may_hold_password = option->kind == RM_KIND_SECRET || rm_slice_find(text, RM_SLICE("@"));
+        if (text.len == 0 || may_hold_password)
             rm_config__mistake(reader, line, option->path, "%s", fault);
         else
             rm_config__mistake(reader, line, option->path, "\"%s\" %s", show(text).text, fault);

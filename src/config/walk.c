@@ -100,6 +100,10 @@ static void report_unknown(rm_config_reader *reader, const yaml_node_t *key, con
         mistake_in_section(reader, key, section, "unknown key; remove it");
         return;
     }
+    if (text.len == 0) {
+        mistake_in_section(reader, key, section, "a key is empty; write a word");
+        return;
+    }
     for (size_t i = 0; i < text.len; i++)
         if ((unsigned char)text.ptr[i] <= 0x20 || text.ptr[i] == 0x7f)
             key->data.scalar.value[i] = '?';
@@ -114,7 +118,10 @@ static void report_unknown(rm_config_reader *reader, const yaml_node_t *key, con
             len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%.*s", len ? ", " : "", (int)name.len, name.ptr);
     }
     const char *elsewhere = find_elsewhere(text);
-    if (nearest_distance <= 1 + text.len / 4)
+    if (memchr(text.ptr, '.', text.len))
+        rm_config__mistake(reader, line_of(key), path,
+                           "unknown key; write what stands before a dot as a mapping of its own");
+    else if (nearest_distance <= 1 + text.len / 4)
         rm_config__mistake(reader, line_of(key), path, "unknown key; did you mean \"%.*s\"?", (int)nearest.len,
                            nearest.ptr);
     else if (elsewhere)
