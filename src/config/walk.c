@@ -396,7 +396,7 @@ rm_status rm_config__read(rm_config_reader *reader, rm_slice text)
 
     if (!yaml_parser_initialize(&parser))
         return RM_ENOMEM;
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text.ptr, text.len);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)(text.ptr ? text.ptr : ""), text.len);
     if (!yaml_parser_load(&parser, &doc)) {
         status = report_syntax(reader, &parser, text);
         goto out;
