@@ -1,21 +1,23 @@
 /* The thread that writes the access log, so that no loop ever waits for a disk or a pipe.
  *
  * It wakes every tick, or sooner when a buffer fills, exchanges each thread's buffer for an empty one and writes what
- * it got. What cannot be written is dropped and counted. It may be cancelled only inside its system calls, where it
- * holds no lock: that is how a shutdown leaves a pipe that nobody reads. */
+ * it got. What cannot be written is dropped and counted. A pipe is written only when it has room and only as much as
+ * then fits, so one that nobody reads is waited for in poll, where the end of the wait at a shutdown is seen. A disk
+ * that hangs cannot be treated so: then the thread and what it holds are left behind. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "observe_internal.h"
 
 #define TICK_MS          50
-#define FLUSH_MS_MAX     2000          /* of the last writing at shutdown */
-#define CANCEL_MS_MAX    200           /* a thread that a dead disk holds in the kernel is left behind */
+#define FLUSH_MS_MAX     2000 /* of the last writing at shutdown */
+#define JOIN_MS_MAX      (FLUSH_MS_MAX + 200)
+#define PIPE_BYTES       4096          /* fits where poll says there is room: PIPE_BUF */
 #define SPARE_BYTES_KEPT (64 * RM_KIB) /* a buffer that grew is kept only while it is needed */
 
 struct rm_observe__log {
@@ -26,16 +28,26 @@ struct rm_observe__log {
     pthread_mutex_t lock; /* guards the condition only */
     pthread_cond_t wake;
     atomic_bool stop, reopen;
-    _Atomic uint64_t dropped;
+    _Atomic uint64_t dropped, give_up_ns; /* give_up_ns: end of the last writing, fixed before stop */
 
     int fd;      /* the log thread's from here on */
+    bool plain;  /* a regular file, which is always ready */
     bool torn;   /* a line was cut by a failed write: begin a new one first */
     rm_buf text; /* being written */
 };
 
+/* Not blocking, for the path may be a FIFO: without a reader that is an error, and a slow one is waited for by poll. */
 static int open_file(const char *path)
 {
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
+}
+
+static void use_file(rm_observe__log *log, int fd)
+{
+    struct stat info;
+    log->fd = fd;
+    log->plain = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    log->torn = false;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
@@ -49,35 +61,39 @@ static void count_dropped(rm_observe__log *log, rm_slice rest)
     rm_log_limited(RM_LOG_WARN, "observe", "access log: %s; lines are dropped", strerror(errno));
 }
 
-/* One call that may block for ever; only here may the thread be cancelled. Standard output may have been made
- * non-blocking by whoever shares it, and then waits here too. */
-static ssize_t write_some(int fd, rm_slice text)
+static bool given_up(rm_observe__log *log)
 {
-    int state;
+    const rm_clock *clock = rm_clock_system();
+    return atomic_load(&log->stop) && clock->mono_ns(clock) >= atomic_load(&log->give_up_ns);
+}
+
+/* As much as can be written without waiting for long; EAGAIN where that is nothing. */
+static ssize_t write_some(rm_observe__log *log, rm_slice text)
+{
     if (rm_fault(RM_FAULT_LOG_WRITE)) {
         errno = EIO;
         return -1;
     }
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-    ssize_t wrote = write(fd, text.ptr, text.len);
-    int error = errno;
-    if (wrote < 0 && error == EAGAIN)
-        poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, TICK_MS);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    errno = error;
-    return wrote;
+    if (log->plain)
+        return write(log->fd, text.ptr, text.len);
+    int ready = poll(&(struct pollfd){.fd = log->fd, .events = POLLOUT}, 1, TICK_MS);
+    if (ready > 0)
+        return write(log->fd, text.ptr, text.len < PIPE_BYTES ? text.len : PIPE_BYTES);
+    if (ready == 0)
+        errno = EAGAIN;
+    return -1;
 }
 
 static void write_all(rm_observe__log *log, rm_slice text)
 {
-    if (log->torn && text.len && write_some(log->fd, RM_SLICE("\n")) == 1)
+    if (log->torn && write_some(log, RM_SLICE("\n")) == 1)
         log->torn = false;
     while (text.len) {
-        ssize_t wrote = write_some(log->fd, text);
+        ssize_t wrote = write_some(log, text);
         if (wrote >= 0) {
             text = rm_slice_make(text.ptr + wrote, text.len - (size_t)wrote);
             log->torn = text.len && text.ptr[-1] != '\n';
-        } else if (errno != EINTR && errno != EAGAIN) {
+        } else if ((errno != EINTR && errno != EAGAIN) || given_up(log)) {
             count_dropped(log, text);
             return;
         }
@@ -94,7 +110,6 @@ static void write_thread(rm_observe__log *log, rm_observe__lines *lines)
     pthread_mutex_unlock(&lines->lock);
     if (taken.len == 0)
         return;
-    /* From here the buffer is the log's, so that it is freed even if the write never returns. */
     log->text = taken;
     write_all(log, rm_buf_slice(&log->text));
     if (log->text.cap > SPARE_BYTES_KEPT && log->text.len <= SPARE_BYTES_KEPT) {
@@ -114,8 +129,7 @@ static void reopen_file(rm_observe__log *log)
         return;
     }
     close(log->fd);
-    log->fd = fd;
-    log->torn = false;
+    use_file(log, fd);
 }
 
 static void wait_tick(rm_observe__log *log)
@@ -136,8 +150,6 @@ static void wait_tick(rm_observe__log *log)
 static void *run(void *user)
 {
     rm_observe__log *log = user;
-    int state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     for (bool last = false; !last;) {
         wait_tick(log);
         last = atomic_load(&log->stop); /* before the buffers are taken: what was there by then is written */
@@ -187,7 +199,7 @@ rm_status rm_observe__log_create(const char *access, rm_observe *observe, rm_obs
         return RM_ENOMEM;
     rm_status status = RM_OK;
     log->observe = observe;
-    log->fd = STDOUT_FILENO;
+    use_file(log, STDOUT_FILENO);
     rm_buf_init(&log->text, RM_LOG_BUFFER_BYTES_MAX);
     if (strcmp(access, "stdout") != 0) {
         log->fd = -1;
@@ -196,12 +208,13 @@ rm_status rm_observe__log_create(const char *access, rm_observe *observe, rm_obs
             status = RM_ENOMEM;
             goto out;
         }
-        log->fd = open_file(access);
-        if (log->fd < 0) {
+        int fd = open_file(access);
+        if (fd < 0) {
             rm_log(RM_LOG_ERROR, "observe", "access log %s: %s", access, strerror(errno));
             status = RM_EIO;
             goto out;
         }
+        use_file(log, fd);
     }
     status = start_thread(log);
 out:
@@ -229,17 +242,14 @@ bool rm_observe__log_destroy(rm_observe__log *log)
 {
     if (!log)
         return true;
+    const rm_clock *clock = rm_clock_system();
+    atomic_store(&log->give_up_ns, clock->mono_ns(clock) + FLUSH_MS_MAX * 1000000ULL);
     pthread_mutex_lock(&log->lock);
     atomic_store(&log->stop, true);
     pthread_cond_signal(&log->wake);
     pthread_mutex_unlock(&log->lock);
-    bool joined = join_within(log->thread, FLUSH_MS_MAX);
-    if (!joined) {
-        rm_log(RM_LOG_WARN, "observe", "access log: nobody takes it; the last lines are lost");
-        pthread_cancel(log->thread);
-        joined = join_within(log->thread, CANCEL_MS_MAX);
-    }
-    if (!joined) {
+    if (!join_within(log->thread, JOIN_MS_MAX)) {
+        rm_log(RM_LOG_WARN, "observe", "access log: a write hangs; the last lines are lost");
         pthread_detach(log->thread);
         return false;
     }
