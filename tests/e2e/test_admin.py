@@ -17,7 +17,7 @@ def test_health(remora):
 
 def test_metrics_count_what_happened(remora, client):
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     ask(client, x_remora_cache="bypass")
     eventually(lambda: remora.metric("remora_requests_total") >= 3)
     metrics = remora.metrics()
@@ -59,7 +59,7 @@ def test_bodies_in_the_log_only_if_asked(start, upstream):
 
 def test_report(remora, client):
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
 
     def report():
         found = json.loads(remora.run("report", "--json").stdout)

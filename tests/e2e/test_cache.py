@@ -11,7 +11,7 @@ def test_a_repeat_is_a_hit_that_says_so(client, upstream):
     assert cache_of(first) == "MISS" and "x-remora-cache-kind" not in first.headers
     assert first.headers["x-remora-model"] == MODEL
     assert float(first.headers["x-remora-cost-usd"]) == pytest.approx(MISS_USD)
-    again = until_hit(lambda: ask(client))
+    again = until_hit(lambda **h: ask(client, **h))
     assert again.headers["x-remora-cache-kind"] == "exact"
     assert int(again.headers["age"]) >= 0
     assert float(again.headers["x-remora-cost-usd"]) == 0
@@ -24,7 +24,7 @@ def test_a_repeat_is_a_hit_that_says_so(client, upstream):
 
 def test_neutral_parts_and_spelling_do_not_matter(client, upstream):
     ask(client, chat_body(temperature=0.5))
-    until_hit(lambda: ask(client, chat_body(temperature=0.5)))
+    until_hit(lambda **h: ask(client, chat_body(temperature=0.5), **h))
     asked = upstream.count
     spellings = [
         b'{"temperature":0.5,"messages":[{"content":"What is a remora?","role":"user"}],"model":"gpt-4.1-mini"}',
@@ -49,7 +49,7 @@ def test_neutral_parts_and_spelling_do_not_matter(client, upstream):
 ], ids=lambda change: next(iter(change)))
 def test_what_changes_the_question_is_a_miss(client, change):
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     assert cache_of(ask(client, {**chat_body(), **change})) == "MISS"
 
 
@@ -63,7 +63,7 @@ def test_a_doubled_key_is_never_cached(client, upstream):
 
 def test_one_entry_serves_both_forms(client, upstream):
     plain = ask(client, chat_body("forms"))
-    streamed = until_hit(lambda: ask(client, chat_body("forms", stream=True)))
+    streamed = until_hit(lambda **h: ask(client, chat_body("forms", stream=True), **h))
     assert streamed.headers["content-type"].startswith("text/event-stream")
     assert content_of(streamed) == content_of(plain)
     assert streamed.text.rstrip().endswith("data: [DONE]")
@@ -78,7 +78,7 @@ def test_one_entry_serves_both_forms(client, upstream):
 def test_a_stream_is_stored_and_read_as_json(client, upstream):
     streamed = ask(client, chat_body("other way", stream=True))
     assert cache_of(streamed) == "MISS"
-    plain = until_hit(lambda: ask(client, chat_body("other way")))
+    plain = until_hit(lambda **h: ask(client, chat_body("other way"), **h))
     body = plain.json()
     assert body["object"] == "chat.completion" and body["choices"][0]["finish_reason"] == "stop"
     assert body["usage"]["total_tokens"] == 1500
@@ -96,7 +96,7 @@ def test_a_stream_is_stored_and_read_as_json(client, upstream):
 def test_each_dialect_is_cached(client, upstream, path, body):
     first = ask(client, body, path)
     assert cache_of(first) == "MISS"
-    again = until_hit(lambda: ask(client, body, path))
+    again = until_hit(lambda **h: ask(client, body, path, **h))
     assert again.json() == first.json() and again.headers["x-remora-cache-kind"] == "exact"
     assert upstream.count == 1
 
@@ -138,7 +138,7 @@ def test_a_broken_stream_is_not_stored(client, upstream):
         answer.begin_stream()
         answer.event({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": MODEL,
                       "choices": [{"index": 0, "delta": {"role": "assistant", "content": "half"}, "finish_reason": None}]})
-        answer.sock.close()
+        answer.abort()
     upstream.script = script
     for _ in range(2):
         try:
@@ -152,7 +152,7 @@ def test_a_broken_stream_is_not_stored(client, upstream):
 # ---- what a request may say --------------------------------------------------------------------------------------------------
 def test_no_cache_asks_and_stores(client, upstream):
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     fresh = ask(client, x_remora_cache="no-cache")
     assert cache_of(fresh) == "MISS" and upstream.count == 2
     eventually(lambda: ask(client).json() == fresh.json(), what="the new answer was not stored")
@@ -163,7 +163,7 @@ def test_no_store_looks_and_keeps_nothing(client, upstream):
     assert cache_of(ask(client, x_remora_cache="no-store")) == "MISS"
     assert upstream.count == 2
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     assert cache_of(ask(client, x_remora_cache="no-store")) == "HIT"
 
 
@@ -171,14 +171,14 @@ def test_only_if_cached(client, upstream):
     missing = ask(client, x_remora_cache="only-if-cached")
     assert missing.status_code == 504 and "error" in missing.json() and upstream.count == 0
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     assert cache_of(ask(client, x_remora_cache="only-if-cached")) == "HIT"
 
 
 def test_bypass_does_neither(client, upstream):
     assert cache_of(ask(client, x_remora_cache="bypass")) == "BYPASS"
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     assert cache_of(ask(client, x_remora_cache="bypass")) == "BYPASS"
     assert upstream.count == 3
 
@@ -186,7 +186,7 @@ def test_bypass_does_neither(client, upstream):
 @pytest.mark.parametrize("said", ["header", "cache-control", "body"])
 def test_no_cache_three_ways(client, upstream, said):
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     body = chat_body(cache={"no-cache": True}) if said == "body" else chat_body()
     headers = {"header": {"x-remora-cache": "no-cache"}, "cache-control": {"cache-control": "no-cache"}, "body": {}}[said]
     answer = ask(client, body, **headers)
@@ -196,7 +196,7 @@ def test_no_cache_three_ways(client, upstream, said):
 
 def test_namespaces_do_not_meet(client, upstream):
     ask(client, x_remora_cache_namespace="a")
-    until_hit(lambda: ask(client, x_remora_cache_namespace="a"))
+    until_hit(lambda **h: ask(client, x_remora_cache_namespace="a", **h))
     assert cache_of(ask(client)) == "MISS"
     assert cache_of(ask(client, x_remora_cache_namespace="b")) == "MISS"
     assert cache_of(ask(client, chat_body(cache={"namespace": "a"}))) == "HIT"
@@ -204,7 +204,7 @@ def test_namespaces_do_not_meet(client, upstream):
 
 def test_ttl(client, upstream):
     ask(client, x_remora_cache_ttl="1")
-    until_hit(lambda: ask(client, x_remora_cache_ttl="1"))
+    until_hit(lambda **h: ask(client, x_remora_cache_ttl="1", **h))
     eventually(lambda: cache_of(ask(client)) == "MISS", 20, "the entry did not expire")
 
 
@@ -218,7 +218,7 @@ def test_a_header_that_makes_no_sense_is_400(client, upstream, header, value):
 # ---- who ---------------------------------------------------------------------------------------------------------------------
 def test_keys_do_not_share(client, remora, upstream):
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     assert cache_of(ask(client, authorization="Bearer sk-test-two")) == "MISS"
     assert cache_of(ask(client, x_api_key="other")) == "MISS"
     assert upstream.last.header("authorization") == "Bearer sk-test-one" and upstream.last.header("x-api-key") == "other"
@@ -235,7 +235,7 @@ def test_nobody_shared_and_refused(start, upstream):
     shared = start(cache={"anonymous": "shared"})
     with httpx.Client(base_url=shared.base) as nobody:
         ask(nobody)
-        until_hit(lambda: ask(nobody))
+        until_hit(lambda **h: ask(nobody, **h))
     refusing = start(cache={"anonymous": "refuse"}, data=str(shared.folder / "data2"), listen=f"127.0.0.1:{_port()}",
                      admin=f"127.0.0.1:{_port()}")
     with httpx.Client(base_url=refusing.base) as nobody:
@@ -252,7 +252,7 @@ def test_scope_shared(start, upstream):
     remora = start(cache={"scope": "shared"})
     with httpx.Client(base_url=remora.base) as http:
         ask(http, authorization="Bearer one")
-        until_hit(lambda: ask(http, authorization="Bearer one"))
+        until_hit(lambda **h: ask(http, authorization="Bearer one", **h))
         assert cache_of(ask(http, authorization="Bearer two")) == "HIT"
 
 
@@ -260,7 +260,7 @@ def test_gateway_headers_refine_only_where_trusted(start, upstream):
     remora = start(trust_gateway_headers=True)
     with httpx.Client(base_url=remora.base, headers={"authorization": "Bearer gateway"}) as http:
         ask(http, x_litellm_user_id="ada")
-        until_hit(lambda: ask(http, x_litellm_user_id="ada"))
+        until_hit(lambda **h: ask(http, x_litellm_user_id="ada", **h))
         assert cache_of(ask(http, x_litellm_user_id="bob")) == "MISS"
 
 
@@ -270,7 +270,7 @@ def test_sampled_answers_bypass_by_option(start, upstream):
         for _ in range(2):
             assert cache_of(ask(http, chat_body(temperature=1))) == "BYPASS"
         ask(http, chat_body(temperature=0))
-        until_hit(lambda: ask(http, chat_body(temperature=0)))
+        until_hit(lambda **h: ask(http, chat_body(temperature=0), **h))
 
 
 @pytest.mark.parametrize("probe", ["Hey how's it going?", "What's 1 + 1?"])
@@ -280,7 +280,7 @@ def test_health_probes_go_through(client, upstream, probe):
         assert answer.status_code == 200 and cache_of(answer) == "BYPASS"
         assert upstream.count == asked
     ask(client, chat_body(probe, max_tokens=17))
-    until_hit(lambda: ask(client, chat_body(probe, max_tokens=17)))
+    until_hit(lambda **h: ask(client, chat_body(probe, max_tokens=17), **h))
 
 
 # ---- afterwards --------------------------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def test_it_survives_a_restart(start, upstream):
     first = start()
     with httpx.Client(base_url=first.base, headers={"authorization": "Bearer a"}) as http:
         said = ask(http).json()
-        until_hit(lambda: ask(http))
+        until_hit(lambda **h: ask(http, **h))
     first.stop()
     second = start()
     with httpx.Client(base_url=second.base, headers={"authorization": "Bearer a"}) as http:
@@ -300,6 +300,7 @@ def test_stale_while_revalidate(start, upstream):
     remora = start(cache={"exact": {"ttl": "1s", "stale_while_revalidate": "1h"}})
     with httpx.Client(base_url=remora.base, headers={"authorization": "Bearer a"}) as http:
         first = ask(http).json()
+        until_hit(lambda **h: ask(http, **h))
         stale = eventually(lambda: (a := ask(http)) and cache_of(a) == "STALE" and a, 20)
         assert stale.json() == first and int(stale.headers["age"]) >= 1
         eventually(lambda: ask(http).json() != first, 20, "it was not revalidated")
@@ -309,7 +310,7 @@ def test_stale_if_error(start, upstream):
     remora = start(cache={"exact": {"ttl": "1s", "stale_if_error": "1h"}}, retries={"per_request": 0})
     with httpx.Client(base_url=remora.base, headers={"authorization": "Bearer a"}) as http:
         first = ask(http).json()
-        until_hit(lambda: ask(http))
+        until_hit(lambda **h: ask(http, **h))
         upstream.script = lambda request, answer: answer.whole({"error": {"message": "down"}}, 503)
         stale = eventually(lambda: (a := ask(http)) and cache_of(a) == "STALE" and a, 20)
         assert stale.status_code == 200 and stale.json() == first
@@ -320,7 +321,7 @@ def test_stale_if_error(start, upstream):
     (["--namespace", "m"], False), (["--older-than", "1h"], False)], ids=lambda f: "-".join(f) if isinstance(f, list) else "")
 def test_purge(remora, client, flags, goes):
     ask(client, x_remora_cache_namespace="n")
-    until_hit(lambda: ask(client, x_remora_cache_namespace="n"))
+    until_hit(lambda **h: ask(client, x_remora_cache_namespace="n", **h))
     remora.run("cache", "purge", *flags)
     answer = ask(client, x_remora_cache_namespace="n", x_remora_cache="only-if-cached")
     assert (answer.status_code == 504) == goes
@@ -328,7 +329,7 @@ def test_purge(remora, client, flags, goes):
 
 def test_cache_stats(remora, client):
     ask(client)
-    until_hit(lambda: ask(client))
+    until_hit(lambda **h: ask(client, **h))
     import json
     stats = json.loads(remora.run("cache", "stats", "--json").stdout)
     assert stats["entries"] >= 1

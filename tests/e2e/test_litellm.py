@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from asking import chat_body, until_hit
+from asking import ask, chat_body, until_hit
 from programs import BIN, ROOT, Program, eventually, free_port
 from upstream import Upstream
 
@@ -186,13 +186,13 @@ def test_behind_hits_never_reach_litellm(behind):
     first = behind.http.post("/chat/completions", json=chat_body("front"))
     assert first.status_code == 200, first.text
     assert first.headers["x-remora-cache"] == "MISS"
-    hit = until_hit(lambda: behind.http.post("/chat/completions", json=chat_body("front")))
+    hit = until_hit(lambda **h: ask(behind.http, chat_body("front"), **h))
     assert hit.json()["choices"] == first.json()["choices"] and behind.provider.count == asked + 1
 
 
 def test_behind_the_cache_field_is_remoras(behind):
     behind.http.post("/chat/completions", json=chat_body("field"))
-    until_hit(lambda: behind.http.post("/chat/completions", json=chat_body("field")))
+    until_hit(lambda **h: ask(behind.http, chat_body("field"), **h))
     asked = behind.provider.count
     answer = behind.http.post("/chat/completions", json=chat_body("field", cache={"no-cache": True}))
     assert answer.headers["x-remora-cache"] == "MISS" and behind.provider.count == asked + 1

@@ -101,7 +101,7 @@ def test_one_retry_is_made_for_all(remora, upstream):
     def script(request, answer):
         if upstream.count == 1:
             time.sleep(1.0)
-            answer.sock.close()
+            answer.abort()
         else:
             upstream.default(request, answer)
     upstream.script = script

@@ -2,7 +2,7 @@
 import anthropic
 import pytest
 
-from asking import until_hit
+from programs import eventually
 
 CLAUDE = "claude-sonnet-4-5"
 TOOLS = [{"name": "get_weather", "description": "Weather of a city", "input_schema": {
@@ -24,8 +24,11 @@ def ask(sdk, text, **more):
 
 
 def hit(sdk, text, **more):
-    return until_hit(lambda: sdk.messages.with_raw_response.create(
-        model=CLAUDE, max_tokens=200, messages=[{"role": "user", "content": text}], **more))
+    def once():
+        answer = sdk.messages.with_raw_response.create(
+            model=CLAUDE, max_tokens=200, messages=[{"role": "user", "content": text}], **more)
+        return answer if answer.headers["x-remora-cache"] == "HIT" else None
+    return eventually(once)
 
 
 def test_message(sdk):

@@ -3,7 +3,7 @@ import httpx
 import openai
 import pytest
 
-from asking import MODEL, until_hit
+from asking import MODEL
 from programs import eventually
 
 
@@ -26,7 +26,7 @@ TOOLS = [{"type": "function", "function": {"name": "get_weather", "description":
 
 
 def raw_hit(call):
-    return until_hit(call)
+    return eventually(lambda: (answer := call()).headers["x-remora-cache"] == "HIT" and answer)
 
 
 def test_chat(sdk):

@@ -31,9 +31,10 @@ def events_of(answer):
     return [json.loads(d) for d in data if d != "[DONE]"]
 
 
-def until_hit(ask_once, seconds=15):
-    """Asks until it is answered from the cache: the writer thread commits a moment after the first answer has left."""
-    def hit():
-        answer = ask_once()
-        return answer if cache_of(answer) == "HIT" else None
-    return eventually(hit, seconds, "the same request was never answered from the cache")
+def until_hit(call, seconds=15):
+    """call() once it will be a hit: the writer thread commits a moment after the first answer has left. call takes headers as
+    keywords, so that waiting asks the cache alone and the upstream is not asked again."""
+    eventually(lambda: call(x_remora_cache="only-if-cached").status_code == 200, seconds, "the answer was never stored")
+    answer = call()
+    assert cache_of(answer) == "HIT", f"stored, yet answered as {cache_of(answer)}"
+    return answer

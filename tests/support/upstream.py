@@ -42,6 +42,11 @@ class Answer:
         except OSError as error:
             raise Gone from error
 
+    def abort(self):
+        """Closes the connection in the middle of the answer."""
+        self.sock.shutdown(socket.SHUT_RDWR)
+        raise Gone
+
     def sleep(self, seconds):
         """Waits; raises Gone as soon as the peer closes."""
         end = time.monotonic() + seconds
@@ -106,6 +111,7 @@ class Upstream:
             time.sleep(0.01)
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread, which close() does not
         self.listener.close()
         for sock in list(self.connections):
             try:
@@ -158,10 +164,11 @@ class Upstream:
         if known.get("expect", "").lower() == "100-continue":
             sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if known.get("transfer-encoding", "").lower() == "chunked":
-            body = b""
+            body = bytearray()
             while size := int(reader.readline().split(b";")[0], 16):
                 body += reader.read(size)
                 reader.readline()
+            body = bytes(body)
             while reader.readline() not in (b"\r\n", b""):
                 pass
         else:
@@ -174,11 +181,6 @@ class Upstream:
             answer.sleep(self.delay)
         number = self.count
         path = request.target.split("?")[0]
-        try:
-            body = json.loads(request.body) if request.body else {}
-        except ValueError:
-            answer.whole({"error": {"message": "not JSON", "type": "invalid_request_error", "code": 400}}, 400)
-            return
         maker = {"/v1/chat/completions": chat, "/v1/completions": completion, "/v1/embeddings": embedding,
                  "/v1/responses": response, "/v1/messages": message}.get(path)
         if path == "/v1/models":
@@ -186,7 +188,12 @@ class Upstream:
         elif maker is None or request.method != "POST":
             answer.whole({"path": request.target, "number": number})
         else:
-            maker(body, number, answer)
+            try:
+                body = json.loads(request.body)
+            except ValueError:
+                answer.whole({"error": {"message": "not JSON", "type": "invalid_request_error", "code": 400}}, 400)
+                return
+            maker(body if isinstance(body, dict) else {}, number, answer)
 
 
 def words(number):
