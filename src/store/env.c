@@ -83,6 +83,25 @@ uint64_t rm_store__env_file_bytes(const rm_store__env *env)
     return ((uint64_t)info.me_last_pgno + 1) * env->page_bytes;
 }
 
+static rm_status lengthen(const rm_store__env *env)
+{
+    int fd;
+    if (mdb_env_get_fd(env->env, &fd))
+        return RM_EIO;
+    return ftruncate(fd, (off_t)env->map_bytes) ? rm_store__status_of(errno) : RM_OK;
+}
+
+rm_status rm_store__env_grow(rm_store__env *env, uint64_t more_bytes)
+{
+    uint64_t bytes = rm_store__env_file_bytes(env) + more_bytes;
+    if (bytes <= env->map_bytes)
+        return RM_OK;
+    if (mdb_env_set_mapsize(env->env, bytes))
+        return RM_EIO;
+    env->map_bytes = bytes;
+    return lengthen(env);
+}
+
 /* A file shorter than its pages would be a SIGBUS later. LMDB itself may leave its end unwritten where a transaction
  * took pages and gave them back; so the writer makes the file as long as the map, sparse, and any shorter file is cut.
  */
@@ -99,9 +118,7 @@ static rm_status check_length(rm_store__env *env, bool read_only)
     env->map_bytes = info.me_mapsize;
     if ((uint64_t)file.st_size < rm_store__env_file_bytes(env))
         return RM_ECORRUPT;
-    if (!read_only && (uint64_t)file.st_size < env->map_bytes && ftruncate(fd, (off_t)env->map_bytes))
-        return rm_store__status_of(errno);
-    return RM_OK;
+    return read_only || (uint64_t)file.st_size >= env->map_bytes ? RM_OK : lengthen(env);
 }
 
 static rm_status env_begin(rm_store__env *env, unsigned flags, unsigned dbs, bool read_only)

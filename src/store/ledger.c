@@ -93,7 +93,20 @@ static rm_status add_row(rm_store *store, MDB_txn *txn, const rm_ledger_row *row
     return rm_store__status_of(mdb_put(txn, store->ledger, &key, &value, 0));
 }
 
-/* The oldest rows make room; only when the journal is full. */
+/* In time: when it is full, nothing can be deleted from it either. */
+static bool nearly_full(rm_store *store)
+{
+    MDB_txn *txn;
+    MDB_stat tree = {0};
+    if (mdb_txn_begin(store->journal.env, NULL, MDB_RDONLY, &txn))
+        return false;
+    int rc = mdb_stat(txn, store->ledger, &tree);
+    mdb_txn_abort(txn);
+    uint64_t used = (tree.ms_branch_pages + tree.ms_leaf_pages + tree.ms_overflow_pages) * store->journal.page_bytes;
+    return !rc && used > store->journal.map_bytes / 8 * 7;
+}
+
+/* The oldest rows make room. */
 static rm_status prune(rm_store *store)
 {
     MDB_txn *txn;
@@ -137,8 +150,8 @@ static rm_status add_rows(rm_store *store, const rm_store__op *op)
 
 rm_status rm_store__ledger_apply(rm_store *store, const rm_store__op *op)
 {
-    rm_status status = add_rows(store, op);
-    if (status == RM_EFULL && !prune(store))
+    rm_status status = nearly_full(store) ? prune(store) : RM_OK;
+    if (!status)
         status = add_rows(store, op);
     if (status == RM_ECORRUPT)
         rm_store__env_mark_damaged(&store->journal);

@@ -150,6 +150,9 @@ static rm_status cache_begin(rm_store *store)
         mdb_txn_abort(txn);
     else
         status = rm_store__status_of(mdb_txn_commit(txn)); /* keeps the handles, for readers too */
+    /* Of a bound that was lowered the file keeps its length, and without free pages nothing could be deleted from it. */
+    if (!status && !store->read_only && atomic_load(&store->counts.bytes) > store->bytes_goal)
+        status = rm_store__env_grow(&store->cache, store->bytes_max - store->bytes_goal);
     rm_store__guard = NULL;
     return status;
 }

@@ -73,6 +73,8 @@ rm_status rm_store__status_of(int rc);
 /* RM_ECORRUPT: what lies there cannot be used. RM_ENOTFOUND: read_only and there is none. RM_EIO, RM_ENOMEM. */
 rm_status rm_store__env_open(rm_store__env *env, const char *path, uint64_t map_bytes, unsigned dbs,
                              bool read_only) RM_WARN_UNUSED;
+/* Room for more pages than the file has. Nothing else may use the environment meanwhile. RM_EIO. */
+rm_status rm_store__env_grow(rm_store__env *env, uint64_t more_bytes) RM_WARN_UNUSED;
 void rm_store__env_close(rm_store__env *env);
 /* Renames `path` to `path`.damaged-<time>; of earlier ones only the newest is kept if `keep_one`. RM_EIO. */
 rm_status rm_store__env_set_aside(const char *path, uint64_t wall_ms, bool keep_one) RM_WARN_UNUSED;
@@ -116,13 +118,14 @@ typedef struct rm_store__op {
 } rm_store__op;
 
 /* Every row of what is counted; relaxed atomics. */
-#define RM_STORE__COUNT_MAP(X)                                                                      \
-    X(entries)                                                                                      \
-    X(bytes)                                                                                        \
-    X(puts)                                                                                         \
-    X(evicted)                                                                                      \
-    X(expired) X(dropped_queue_full) X(dropped_map_full) X(commit_errors) X(read_errors) X(corrupt) \
-        X(compressed_in_bytes) X(compressed_out_bytes) X(commits)
+#define RM_STORE__COUNT_MAP(X)                                                                                  \
+    X(entries)                                                                                                  \
+    X(bytes)                                                                                                    \
+    X(puts)                                                                                                     \
+    X(evicted)                                                                                                  \
+    X(expired)                                                                                                  \
+    X(dropped_queue_full) X(dropped_map_full) X(commit_errors) X(read_errors) X(corrupt) X(compressed_in_bytes) \
+        X(compressed_out_bytes) X(commits)
 typedef struct rm_store__counts {
 #define X(name) _Atomic uint64_t name;
     RM_STORE__COUNT_MAP(X)
