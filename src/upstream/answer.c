@@ -114,6 +114,15 @@ static size_t head_tidy(rm_header *lines, size_t count, bool decoded, int64_t *r
     return kept;
 }
 
+/* After an error curl sends no more of the body, but while it waits for some it does not see the answer's end. */
+static void stop_upload(rm_upstream_call *call)
+{
+    if (call->status < 400 || !call->upload_starved)
+        return;
+    call->upload_starved = false;
+    rm_upstream__work(call, RM_UPSTREAM__WORK_WAKE);
+}
+
 static bool head_end(rm_upstream_call *call)
 {
     rm_upstream_client *client = call->client;
@@ -128,6 +137,7 @@ static bool head_end(rm_upstream_call *call)
     if (!head_split(call, &count))
         return false;
     call->head_complete = true;
+    stop_upload(call);
     if (rm_upstream__retry_answer(call, client->lines, count)) {
         call->swallow = true;
         return true;

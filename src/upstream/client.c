@@ -107,7 +107,7 @@ static void on_kick(rm_task *task)
         client->curl_due_now = false;
         rm_upstream__act(client, CURL_SOCKET_TIMEOUT, 0);
     }
-    if (client->closing && client->stats.active == 0)
+    if (client->closing && client->stats.active == 0 && !client->kicked)
         tear_down(client);
 }
 

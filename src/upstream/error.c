@@ -3,7 +3,7 @@
 
 static const rm_upstream__error errors[] = {
     {CURLE_OK, RM_OK, false, false, ""},
-    {CURLE_UNSUPPORTED_PROTOCOL, RM_EINVAL, false, true, "not an http or https answer or address"},
+    {CURLE_UNSUPPORTED_PROTOCOL, RM_EPROTO, false, true, "the answer is not HTTP/1 or HTTP/2"},
     {CURLE_URL_MALFORMAT, RM_EINVAL, false, true, "the upstream's address cannot be read"},
     {CURLE_COULDNT_RESOLVE_PROXY, RM_ECONNECT, true, true, "the proxy's name cannot be resolved"},
     {CURLE_COULDNT_RESOLVE_HOST, RM_ECONNECT, true, true, "the upstream's name cannot be resolved"},

@@ -1,8 +1,12 @@
 /* curl's sockets and timeout on libuv: one uv_poll for each socket, one uv_timer for all transfers.
  *
- * A poll must be closed before its descriptor is (libuv aborts on a watcher whose descriptor was reused), so sockets
- * are opened and closed through us. On a socket of ours CURL_POLL_REMOVE only clears `wanted`: the next request on the
- * connection finds it watched. Should an idle one become readable (the peer closed it), the poll is stopped then. */
+ * A poll must be stopped before its descriptor is closed (libuv aborts on a watcher of a closed or reused one), so curl
+ * opens and closes sockets through us. But curl 7.88 closes those that never came to carry a request by itself, and says
+ * CURL_POLL_REMOVE only thereafter. Hence two kinds of sockets:
+ *   new:  CURL_POLL_REMOVE closes the poll;
+ *   kept: an answer has come over it. CURL_POLL_REMOVE only clears `wanted`, and the next request on the connection
+ *         finds it watched, which saves two system calls a request. Should it become readable in between (the peer has
+ *         closed it) the poll is stopped then. */
 #include "upstream_internal.h"
 
 #include <sys/socket.h>
@@ -26,7 +30,7 @@ static void sock_close(rm_upstream__sock *sock)
 {
     sock->client->socks[sock->fd] = NULL;
     sock->wanted = 0;
-    if (sock->owned)
+    if (sock->counted)
         sock->client->stats.connections--;
     uv_close((uv_handle_t *)&sock->poll, on_sock_freed);
 }
@@ -69,7 +73,7 @@ static bool table_reserve(rm_upstream_client *client, int fd)
     return true;
 }
 
-static rm_upstream__sock *sock_make(rm_upstream_client *client, int fd, bool owned)
+static rm_upstream__sock *sock_make(rm_upstream_client *client, int fd)
 {
     rm_upstream__sock *sock = table_reserve(client, fd) ? rm_calloc(1, sizeof(*sock)) : NULL;
 
@@ -82,24 +86,39 @@ static rm_upstream__sock *sock_make(rm_upstream_client *client, int fd, bool own
     sock->poll.data = sock;
     sock->client = client;
     sock->fd = fd;
-    sock->owned = owned;
     client->socks[fd] = sock;
     client->handles_open++;
     return sock;
 }
 
+static void sock_watch(rm_upstream__sock *sock, int wanted)
+{
+    sock->wanted = wanted;
+    if (sock->watched != wanted)
+        sock->watched = uv_poll_start(&sock->poll, wanted, on_poll) == 0 ? wanted : 0;
+}
+
 curl_socket_t rm_upstream__socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
     rm_upstream_client *client = user;
+    int wanted = 0;
 
     (void)purpose;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    if (!sock_make(client, fd, true)) {
+    rm_upstream__sock *stale = sock_of(client, fd), *sock;
+    if (stale) { /* closed by curl, which takes the new one for the old and does not ask to watch it again */
+        wanted = stale->wanted;
+        sock_close(stale);
+    }
+    if (!(sock = sock_make(client, fd))) {
         close(fd);
         return CURL_SOCKET_BAD;
     }
+    if (wanted)
+        sock_watch(sock, wanted);
+    sock->counted = true;
     client->stats.connections++;
     client->stats.connections_opened++;
     return fd;
@@ -114,10 +133,20 @@ int rm_upstream__socket_close(void *user, curl_socket_t fd)
     return close(fd);
 }
 
-static void sock_unwant(rm_upstream__sock *sock)
+static bool answered(CURL *easy)
+{
+    char *user = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &user);
+    return user && ((const rm_upstream_call *)(const void *)user)->head_complete;
+}
+
+static void sock_unwant(rm_upstream__sock *sock, CURL *easy)
 {
     sock->wanted = 0;
-    if (!sock->owned) {
+    if (!sock->kept)
+        sock->kept = sock->counted && answered(easy);
+    if (!sock->kept) {
         sock_close(sock);
     } else if (sock->watched & UV_WRITABLE) {
         uv_poll_stop(&sock->poll);
@@ -130,21 +159,20 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, vo
 {
     rm_upstream_client *client = user;
     rm_upstream__sock *sock = sock_of(client, fd);
+    int wanted = 0;
 
-    (void)easy;
     (void)socket_user;
-    int wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (what == CURL_POLL_REMOVE || wanted == 0) {
+    if (what != CURL_POLL_REMOVE)
+        wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    if (wanted == 0) {
         if (sock)
-            sock_unwant(sock);
+            sock_unwant(sock, easy);
         return 0;
     }
-    /* Without memory for its wake-up pair the resolver is found ready by its own timeouts. */
-    if (!sock && !(sock = sock_make(client, fd, false)))
+    /* Not opened by us: the resolver's wake-up pair. Without memory for it the resolver is found ready by timeouts. */
+    if (!sock && !(sock = sock_make(client, fd)))
         return 0;
-    sock->wanted = wanted;
-    if (sock->watched != wanted)
-        sock->watched = uv_poll_start(&sock->poll, wanted, on_poll) == 0 ? wanted : 0;
+    sock_watch(sock, wanted);
     return 0;
 }
 

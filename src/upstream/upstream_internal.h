@@ -26,15 +26,15 @@
 #define RM_UPSTREAM__BUDGET_WINDOW_S  10
 #define RM_UPSTREAM__NEVER            UINT64_MAX
 
-/* One socket of curl's. Sockets that curl opens through us stay watched for reading between two requests, which saves
- * two system calls a request; curl's others (its resolver's wake-up pair) are watched only while curl asks. */
+/* One socket of curl's; sockets.c says how it is watched. */
 typedef struct rm_upstream__sock {
     uv_poll_t poll;
     rm_upstream_client *client;
     int fd;
-    int wanted;  /* UV_READABLE, UV_WRITABLE: what curl asks for */
-    int watched; /* what libuv watches; more than wanted only for an idle connection */
-    bool owned;  /* opened by us; closed by us */
+    int wanted;   /* UV_READABLE, UV_WRITABLE: what curl asks for */
+    int watched;  /* what libuv watches; more than wanted only between two requests */
+    bool counted; /* opened through us: a connection */
+    bool kept;    /* an answer came over it */
 } rm_upstream__sock;
 
 /* Retries over requests of the last seconds, in a ring of one-second cells. */

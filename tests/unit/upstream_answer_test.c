@@ -276,7 +276,7 @@ static const struct {
     {{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", FAKE_RESET, NULL}, RM_ERESET, true},
     {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", FAKE_CLOSE, NULL}, RM_ERESET, true},
     {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", FAKE_RESET, NULL}, RM_ERESET, true},
-    {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", FAKE_CLOSE, NULL}, RM_EPROTO, true},
+    {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", FAKE_CLOSE, NULL}, RM_ERESET, true},
 };
 
 static void test_broken_answers(void **state)
@@ -341,6 +341,26 @@ static void test_refused_connection(void **state)
     assert_int_equal(a.result.tries, 1);
     assert_int_equal(a.result.first_byte_ms, 0);
     bench_close(&b);
+}
+
+/* Addresses that refuse before one that answers: the descriptor of the first is closed behind our back and reused. */
+static void test_second_address(void **state)
+{
+    bench b;
+    asked a = {0};
+    char url[64];
+    fake_upstream *server = fake_start(STEPS({OK_REPLY, 0, NULL}), NULL);
+    rm_upstream_request request = post_of(server, "{}");
+
+    (void)state;
+    snprintf(url, sizeof(url), "http://localhost:%d/", server->port); /* ::1 first, where there is one */
+    request.url = url;
+    bench_open(&b, NULL);
+    ask(&b, &a, &request);
+    assert_int_equal(a.result.status, RM_OK);
+    assert_int_equal(rm_upstream_client_stats(b.client).connections, 1);
+    bench_close(&b);
+    fake_stop(server);
 }
 
 static void test_unknown_name(void **state)
@@ -555,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_broken_answers),
         cmocka_unit_test(test_head_limits),
         cmocka_unit_test(test_refused_connection),
+        cmocka_unit_test(test_second_address),
         cmocka_unit_test(test_unknown_name),
         cmocka_unit_test(test_codings),
         cmocka_unit_test(test_damaged_coding),
