@@ -49,6 +49,7 @@ void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, c
     if (merge && join(exchange, key))
         return;
     rm_fetch_plan plan = {
+        .generation = exchange->generation,
         .upstream = upstream,
         .head = rm_req_head(exchange->req),
         .op = exchange->op,

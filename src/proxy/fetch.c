@@ -449,7 +449,7 @@ rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch
     if (!fetch)
         return RM_ENOMEM;
     fetch->worker = worker;
-    fetch->generation = rm_proxy__generation_ref(worker->generation);
+    fetch->generation = rm_proxy__generation_ref(plan->generation);
     fetch->head_timer.fire = on_head_timer;
     rm_arena_init(&fetch->arena, rm_loop_arenas(worker->loop), RM_EXCHANGE_ARENA_BYTES_MAX);
     rm_list_append(&worker->fetch_list, &fetch->link);

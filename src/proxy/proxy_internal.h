@@ -266,6 +266,7 @@ struct rm_fetch {
 /* Begins the upstream call; `uploader` (may be NULL) feeds the body of an unknown path. `first` (may be NULL: nobody
  * waits, e.g. a revalidation) subscribes. RM_ENOMEM and the like: nothing was begun. */
 typedef struct rm_fetch_plan {
+    rm_generation *generation; /* the exchange's, of whose configuration `upstream` is */
     const rm_config_upstream *upstream;
     const rm_http_head *head;
     rm_op op;

@@ -89,6 +89,7 @@ bool rm_exchange__serve_stale(rm_exchange *exchange)
 static void revalidate(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key)
 {
     rm_fetch_plan plan = {
+        .generation = exchange->generation,
         .upstream = rm_policy_upstream(exchange->generation->config, info->model, exchange->dialect),
         .head = rm_req_head(exchange->req),
         .op = exchange->op,
