@@ -279,7 +279,6 @@ static void on_body_end(void *user)
         answer_canned(call);
         return;
     }
-    call->mock->stats.ops[call->op]++;
     const rm_slice models = RM_SLICE("/v1/models");
     const char *found = head->method == RM_METHOD_GET ? rm_slice_find(head->path, models) : NULL;
     if (found) {
@@ -290,11 +289,12 @@ static void on_body_end(void *user)
     } else if (call->known) {
         rm_mock__stats_keep(&call->mock->stats, head, rm_buf_slice(&call->body));
         make_script(call, head);
-    } else {
-        rm_mock__other_end(call);
-        return;
     }
-    rm_mock__send_begin(call);
+    call->mock->stats.ops[call->op]++;
+    if (call->known || call->op == RM_OP_MODELS)
+        rm_mock__send_begin(call);
+    else
+        rm_mock__other_end(call);
 }
 
 static void on_drain(void *user)
