@@ -12,6 +12,7 @@
 #ifndef REMORA_UPSTREAM_INTERNAL_H
 #define REMORA_UPSTREAM_INTERNAL_H
 
+#define CURL_DISABLE_DEPRECATION /* curl_multi_socket_all: what else finds a socket that was left out? */
 #include <curl/curl.h>
 #include <uv.h>
 
@@ -60,6 +61,7 @@ struct rm_upstream_client {
 
     rm_task kick;          /* runs the work list, then curl if it asked for that */
     uv_timer_t curl_timer; /* never later than curl_due_ms */
+    rm_timer recheck;
     uint64_t curl_due_ms, curl_armed_ms;
     bool kicked, curl_due_now;
     unsigned in_curl;
