@@ -25,6 +25,7 @@
 #define RM_UPSTREAM__KEPT_BYTES_MAX   (8 * RM_KIB) /* scratch memory that a spare call may keep */
 #define RM_UPSTREAM__METHOD_BYTES_MAX 16
 #define RM_UPSTREAM__BUDGET_WINDOW_S  10
+#define RM_UPSTREAM__RECHECK_MS       50
 #define RM_UPSTREAM__NEVER            UINT64_MAX
 
 /* One socket of curl's; sockets.c says how it is watched. */
