@@ -35,8 +35,10 @@ typedef struct rm_request_info {
     bool seeded;
     int64_t choices;      /* n; 1 if left out */
     int64_t max_tokens;   /* -1: not given */
-    bool stateful;        /* Responses with store (true or left out), previous_response_id, conversation or background */
-    bool refers_media;    /* audio, or files and images by reference (file_id, input_audio, …) */
+    bool stateful;        /* Responses with store (true or left out), previous_response_id, conversation or background,
+                           * item_reference, or a prompt template without its version */
+    bool refers_media;    /* audio, or what lies elsewhere by reference (file_id, image URLs but "data:", vector stores,
+                           * containers, …) */
     bool has_tools;
     bool health_probe;    /* LiteLLM's: table in request.c */
     rm_body_cache cache;
@@ -46,7 +48,8 @@ typedef struct rm_request_info {
 rm_status rm_provider_read_request(rm_op op, rm_slice body, rm_arena *arena, rm_request_info *ret_info) RM_WARN_UNUSED;
 
 /* True for top-level members that cannot change the answer's meaning (stream, user, metadata …); each with its reason
- * in one table. For rm_json_canonical. `user` is the rm_op (const rm_op *). */
+ * in one table (request.c). Responses echo some of them (metadata, user): a hit gives the first caller's.
+ * For rm_json_canonical; `op` is a const rm_op *. */
 bool rm_provider_neutral_member(rm_slice key, const rm_json *value, void *op);
 
 /* The body as the upstream shall get it: without `cache`, with stream_options.include_usage true where `inject_usage`.
@@ -95,22 +98,24 @@ void rm_provider_read_event(rm_op op, const rm_sse_event *event, rm_arena *arena
 
 /* Appends the event's raw text without "usage":null and without `obfuscation` padding. */
 rm_status rm_provider_clean_event(rm_op op, const rm_sse_event *event, const rm_event_info *info, rm_buf *out);
-/* Appends the event's raw text with usage.cost set. */
+/* Appends the event's raw text with usage.cost set; for events with has_usage. */
 rm_status rm_provider_set_event_cost(rm_op op, const rm_sse_event *event, double cost_usd, rm_buf *out);
 
 /* ---- one form out of the other ---------------------------------------------------------------------------------------- */
 
 /* A stream's text as the JSON body that the same request without `stream` would have got: content, tool calls,
- * reasoning, refusals, logprobs, several choices, usage. RM_EPARSE: not whole or not of this dialect. RM_ENOMEM. */
+ * reasoning, refusals, logprobs, several choices, usage. Of all conversions: RM_EPARSE: not whole, an error, audio, or
+ * not of this dialect. RM_EINVAL: an operation without streams. RM_ETOOBIG, RM_ENOMEM. On failure `out` is as before. */
 rm_status rm_provider_events_to_body(rm_op op, rm_slice events, rm_buf *out) RM_WARN_UNUSED;
 /* A body as the stream that says the same: role, content, tool calls, finish, usage chunk (chat, completions: only where
- * include_usage), terminal event. RM_EPARSE, RM_ENOMEM. */
+ * include_usage), terminal event. */
 rm_status rm_provider_body_to_events(rm_op op, rm_slice body, bool include_usage, rm_buf *out) RM_WARN_UNUSED;
 /* A stored stream's text for a caller with or without include_usage. */
 rm_status rm_provider_replay_events(rm_op op, rm_slice events, bool include_usage, rm_buf *out) RM_WARN_UNUSED;
 /* True if replay would change nothing, so that the stored bytes may be sent as they are. Cheap. */
 bool rm_provider_replay_is_plain(rm_op op, bool include_usage);
-/* Every id and `created` of an answer (body or events) replaced: option `ids: fresh`. */
+/* The answer's own id, wherever it stands, and its `created` replaced (body or events): option `ids: fresh`. The new id
+ * has the old one's length and prefix. Ids of items and tool calls stay, as signed reasoning is bound to them. */
 rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint64_t now_s, rm_rng *rng, rm_buf *out)
     RM_WARN_UNUSED;
 
@@ -132,13 +137,15 @@ typedef struct rm_prices rm_prices; /* model name -> price; immutable */
 /* A small built-in table (its date: rm_prices_built_in_date). Never fails; static. */
 const rm_prices *rm_prices_built_in(void);
 const char *rm_prices_built_in_date(void);
-/* LiteLLM's cost map. Lenient: a model with unreadable fields is skipped and counted. RM_EPARSE, RM_ETOOBIG, RM_EIO. */
+/* LiteLLM's cost map. Lenient: a model with unreadable prices is skipped and counted. Prices by length of prompt
+ * (…_above_200k_tokens), service tier and modality are not looked at; a missing batch price is half the plain one.
+ * RM_EPARSE, RM_ETOOBIG (RM_PRICE_MAP_BYTES_MAX), RM_EIO, RM_ENOMEM. */
 rm_status rm_prices_load(const char *path, rm_prices **ret_prices, size_t *ret_skipped) RM_WARN_UNUSED;
 void rm_prices_destroy(rm_prices *prices);
 /* By exact name, then without a provider prefix ("openai/x"), then without a date suffix ("-2025-04-14", "-20250929",
  * "-latest"). NULL: unknown. */
 const rm_price *rm_prices_find(const rm_prices *prices, rm_slice model);
-/* Negative: unknown price or usage. cached input at its own price (input price if none). */
+/* Negative: unknown price or usage. Cached and written input at their own prices (input price if none). */
 double rm_price_cost(const rm_price *price, const rm_usage *usage);
 
 #endif

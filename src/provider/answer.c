@@ -5,7 +5,7 @@
  * error is parsed, into a scratch arena, so that a long stream does not grow its exchange. */
 #include "provider_internal.h"
 
-#define SCRATCH_BYTES_MAX (4 * RM_SSE_EVENT_BYTES_MAX + RM_MIB)
+#define SCRATCH_BYTES_MAX RM_EXCHANGE_ARENA_BYTES_MAX
 
 void rm_answer_init(rm_answer *answer)
 {
