@@ -107,11 +107,13 @@ static inline rm_record fixture_record(uint64_t number, size_t bytes, fixture_te
 {
     rm_rng rng;
     snprintf(texts->canonical, sizeof(texts->canonical), "canonical form of request %llu", (unsigned long long)number);
-    texts->content = malloc(bytes + 1);
+    texts->content = malloc(bytes + sizeof(uint64_t));
     assert_non_null(texts->content);
     rm_rng_seed(&rng, number + 1);
-    for (size_t i = 0; i < bytes; i++) /* does not compress */
-        texts->content[i] = (char)rm_rng_next(&rng);
+    for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) { /* does not compress */
+        uint64_t noise = rm_rng_next(&rng);
+        memcpy(texts->content + i, &noise, sizeof(noise));
+    }
     return (rm_record){.key = fixture_key(number),
                        .tenant = {1, 2},
                        .name_space = RM_SLICE("team-a"),

@@ -91,6 +91,22 @@ static void one_too_large_for_the_map(void **state)
     assert_int_equal(found_in(fix, 200, 300, 1000), 100);
 }
 
+static void readers_bound(void **state)
+{
+    fixture *fix = *state;
+    static rm_store_reader *readers[RM_STORE_READERS_MAX];
+    for (size_t i = 0; i + 1 < RM_STORE_READERS_MAX; i++) /* the fixture has one */
+        assert_int_equal(rm_store_reader_create(fix->store, &readers[i]), RM_OK);
+    rm_store_reader *more = NULL;
+    assert_int_equal(rm_store_reader_create(fix->store, &more), RM_EBUSY);
+    assert_null(more);
+    rm_store_reader_destroy(readers[7]);
+    assert_int_equal(rm_store_reader_create(fix->store, &readers[7]), RM_OK);
+    for (size_t i = 0; i + 1 < RM_STORE_READERS_MAX; i++)
+        rm_store_reader_destroy(readers[i]);
+}
+
+#ifdef REMORA_FAULTS
 /* ---- the queue's bounds ---------------------------------------------------------------------------------------------------- */
 
 /* Returns when the writer has taken a first operation and sleeps over it. */
@@ -126,21 +142,6 @@ static void queue_bounds(void **state)
     assert_int_equal(fixture_stats(fix).dropped_queue_full, 2);
     assert_int_equal(rm_store_flush(fix->store), RM_OK);
     assert_int_equal(rm_store_put(fix->store, &big), RM_OK);
-}
-
-static void readers_bound(void **state)
-{
-    fixture *fix = *state;
-    static rm_store_reader *readers[RM_STORE_READERS_MAX];
-    for (size_t i = 0; i + 1 < RM_STORE_READERS_MAX; i++) /* the fixture has one */
-        assert_int_equal(rm_store_reader_create(fix->store, &readers[i]), RM_OK);
-    rm_store_reader *more = NULL;
-    assert_int_equal(rm_store_reader_create(fix->store, &more), RM_EBUSY);
-    assert_null(more);
-    rm_store_reader_destroy(readers[7]);
-    assert_int_equal(rm_store_reader_create(fix->store, &readers[7]), RM_OK);
-    for (size_t i = 0; i + 1 < RM_STORE_READERS_MAX; i++)
-        rm_store_reader_destroy(readers[i]);
 }
 
 /* ---- injected faults -------------------------------------------------------------------------------------------------------- */
@@ -250,6 +251,8 @@ static void each_allocation_fails(void **state)
     assert_int_equal(fixture_count_files(fix, "cache.damaged"), 0);
 }
 
+#endif
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -258,10 +261,12 @@ int main(void)
         TEST(used_entries_survive_a_scan),
         TEST(a_smaller_bound_evicts),
         TEST(one_too_large_for_the_map),
-        TEST(queue_bounds),
         TEST(readers_bound),
+#ifdef REMORA_FAULTS
+        TEST(queue_bounds),
         TEST(each_fault),
         TEST(each_allocation_fails),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

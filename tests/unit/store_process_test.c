@@ -118,7 +118,7 @@ static void looking_beside_a_writer(void **state)
 
 /* ---- killed -------------------------------------------------------------------------------------------------------------- */
 
-enum { KILLS = 20, KEYS = 3000 };
+enum { KILLS = 20, KEYS = 2000 };
 
 static size_t bytes_of(uint64_t number)
 {

@@ -18,9 +18,11 @@ static bool is_right(const rm_record *record, uint64_t number)
     if (record->content.len != RECORD_BYTES)
         return false;
     rm_rng_seed(&rng, number + 1);
-    for (size_t i = 0; i < RECORD_BYTES; i++)
-        if (record->content.ptr[i] != (char)rm_rng_next(&rng))
+    for (size_t i = 0; i < RECORD_BYTES; i += sizeof(uint64_t)) {
+        uint64_t noise = rm_rng_next(&rng);
+        if (memcmp(record->content.ptr + i, &noise, sizeof(noise)) != 0)
             return false;
+    }
     return true;
 }
 
