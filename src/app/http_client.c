@@ -167,9 +167,9 @@ static rm_status cut_answer(rm_buf *answer, int *ret_http_status)
         return RM_EPROTO;
     rm_slice head = {all.ptr, (size_t)(end - all.ptr) + 2};
     rm_slice said = header_of(head, "content-length");
-    rm_buf_consume(answer, head.len + 2);
-    if (said.ptr && (rm_parse_u64(said, &length) != RM_OK || length != answer->len))
+    if (said.ptr && (rm_parse_u64(said, &length) != RM_OK || length != all.len - head.len - 2))
         return RM_EPROTO; /* cut short */
+    rm_buf_consume(answer, head.len + 2);
     *ret_http_status = (int)code;
     return RM_OK;
 }
