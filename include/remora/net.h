@@ -12,7 +12,8 @@ typedef struct rm_loop rm_loop;
 
 rm_status rm_loop_create(unsigned index, rm_loop **ret_loop) RM_WARN_UNUSED; /* RM_ENOMEM, RM_EIO */
 void rm_loop_destroy(rm_loop *loop); /* after rm_loop_run has returned; closes what is left; NULL is fine */
-void rm_loop_run(rm_loop *loop);     /* until rm_loop_stop; the calling thread becomes the loop's */
+/* Until rm_loop_stop; the calling thread becomes the loop's, and SIGPIPE is blocked in it from then on. */
+void rm_loop_run(rm_loop *loop);
 void rm_loop_stop(rm_loop *loop);    /* any thread */
 rm_exec *rm_loop_exec(rm_loop *loop);
 rm_arena_pool *rm_loop_arenas(rm_loop *loop);
@@ -76,7 +77,8 @@ uint64_t rm_req_begin_ns(const rm_req *req); /* when its first byte was read (mo
 /* Memory that stays with the connection for the handler's own memo, zeroed at accept; bytes at most 64. */
 void *rm_req_connection_memo(rm_req *req);
 
-/* Stops and restarts the reading of the body (backpressure of uploads). */
+/* Stops and restarts the reading of the body (backpressure of uploads). What was read already, RM_READ_BYTES at most,
+ * still comes; the body's deadline stands still meanwhile, and a caller who leaves is noticed after the restart. */
 void rm_req_pause_body(rm_req *req);
 void rm_req_resume_body(rm_req *req);
 

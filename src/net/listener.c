@@ -278,8 +278,6 @@ static void on_poll_closed(uv_handle_t *handle)
 {
     rm_listener *listener = handle->data;
 
-    close(listener->fd);
-    listener->fd = -1;
     listener->poll_open = false;
     end_if_last(listener);
 }
@@ -312,6 +310,8 @@ static void stop_accepting(rm_listener *listener)
     listener->draining = true;
     rm_timer_stop(&listener->loop->exec, &listener->backoff);
     uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
+    close(listener->fd); /* from here on connecting fails */
+    listener->fd = -1;
     if (listener->is_unix)
         unlink(listener->unix_path);
 }

@@ -8,6 +8,7 @@
 #include "net_internal.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -254,8 +255,20 @@ void rm_loop_destroy(rm_loop *loop)
     rm_free(loop);
 }
 
+/* A write to a caller who has left is an error code, not the end of the process. The mask stays: a signal that came
+ * meanwhile must not be delivered afterwards. */
+static void block_sigpipe(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 void rm_loop_run(rm_loop *loop)
 {
+    block_sigpipe();
     current = loop;
     mailbox_drain(loop); /* what was posted before there was a thread comes first */
     if (!atomic_load_explicit(&loop->stopping, memory_order_acquire))

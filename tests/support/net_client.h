@@ -18,7 +18,8 @@
 
 typedef struct net_client {
     int fd;
-    char *in; /* received and not taken yet */
+    char *memory;
+    char *in; /* received and not taken yet; lies in memory */
     size_t len, cap;
     bool ended; /* the server closed, or reset */
 } net_client;
@@ -57,7 +58,7 @@ static inline void net_client_close(net_client *client)
 {
     if (client->fd >= 0)
         close(client->fd);
-    free(client->in);
+    free(client->memory);
     *client = (net_client){.fd = -1};
 }
 
@@ -97,10 +98,13 @@ static inline bool net_client_fill(net_client *client)
 
     if (client->ended || poll(&poll_fd, 1, NET_CLIENT_WAIT_MS) <= 0)
         return false;
+    if (client->len)
+        memmove(client->memory, client->in, client->len);
     if (client->cap - client->len < 65536) {
-        client->cap = client->len + 262144;
-        client->in = realloc(client->in, client->cap);
+        client->cap = client->len * 2 + 262144;
+        client->memory = realloc(client->memory, client->cap);
     }
+    client->in = client->memory;
     got = recv(client->fd, client->in + client->len, client->cap - client->len, 0);
     if (got <= 0) {
         client->ended = true;
@@ -112,7 +116,7 @@ static inline bool net_client_fill(net_client *client)
 
 static inline void net_client_take(net_client *client, size_t len)
 {
-    memmove(client->in, client->in + len, client->len - len);
+    client->in += len;
     client->len -= len;
 }
 
@@ -168,7 +172,7 @@ static inline bool net_client_line_(net_client *client, size_t *ret_len)
 
 static inline void net_client_chunks_(net_client *client, net_answer *answer)
 {
-    size_t line;
+    size_t line, cap = 1;
 
     while (net_client_line_(client, &line)) {
         size_t size = strtoul(client->in, NULL, 16);
@@ -176,7 +180,10 @@ static inline void net_client_chunks_(net_client *client, net_answer *answer)
         net_client_take(client, line);
         if (!net_client_need(client, size + 2))
             return;
-        answer->body = realloc(answer->body, answer->body_len + size + 1);
+        if (answer->body_len + size + 1 > cap) {
+            cap = (answer->body_len + size + 1) * 2;
+            answer->body = realloc(answer->body, cap);
+        }
         memcpy(answer->body + answer->body_len, client->in, size);
         answer->body_len += size;
         answer->body[answer->body_len] = '\0';
