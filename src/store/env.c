@@ -18,6 +18,7 @@
 #define SET_ASIDE_TRIES 100
 
 _Thread_local jmp_buf *rm_store__guard;
+_Thread_local bool rm_store__reading;
 
 rm_status rm_store__status_of(int rc)
 {

@@ -34,22 +34,35 @@ void rm_store_reader_destroy(rm_store_reader *reader)
     rm_free(reader);
 }
 
-static rm_status read_value(rm_store_reader *reader, rm_key128 key, MDB_val *ret_value)
+/* RM_ECORRUPT: the record alone is damaged; RM_EPARSE: the tree around it is. */
+static rm_status read_record(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
 {
-    jmp_buf jump;
-    MDB_val name = {sizeof(key), &key};
-    if (setjmp(jump)) {
-        rm_store__guard = NULL;
-        return RM_ECORRUPT;
-    }
-    rm_store__guard = &jump;
+    MDB_val name = {sizeof(key), &key}, value;
     int rc = mdb_txn_renew(reader->txn);
     if (!rc) {
         reader->held = true;
-        rc = mdb_get(reader->txn, reader->store->records, &name, ret_value);
+        rc = mdb_get(reader->txn, reader->store->records, &name, &value);
     }
+    if (!rc)
+        return rm_store__record_read(rm_slice_make(value.mv_data, value.mv_size), key, &reader->packer, ret_record);
+    rm_status status = rm_store__status_of(rc);
+    return status == RM_ECORRUPT ? RM_EPARSE : status;
+}
+
+static rm_status read_guarded(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
+{
+    jmp_buf jump;
+    if (setjmp(jump)) {
+        rm_store__reading = false;
+        rm_store__guard = NULL;
+        return RM_EPARSE;
+    }
+    rm_store__guard = &jump;
+    rm_store__reading = true;
+    rm_status status = read_record(reader, key, ret_record);
+    rm_store__reading = false;
     rm_store__guard = NULL;
-    return rc ? rm_store__status_of(rc) : RM_OK;
+    return status;
 }
 
 /* The record alone is damaged: it shall go, everything else goes on. */
@@ -74,43 +87,38 @@ static bool gone(const rm_store *store, const rm_record *record)
     return last < store->clock->wall_ms(store->clock);
 }
 
-static rm_status fail_read(rm_store_reader *reader, rm_status status)
+static rm_status fail_read(rm_store_reader *reader, rm_key128 key, rm_status status)
 {
+    rm_store *store = reader->store;
     rm_store_release(reader);
     if (status == RM_ENOTFOUND)
         return status;
-    rm_store__count(&reader->store->counts.read_errors, 1);
-    if (status == RM_ECORRUPT)
-        rm_store__fail(reader->store, "read", status);
+    if (status == RM_ECORRUPT) {
+        drop_corrupt(store, key);
+        return status;
+    }
+    rm_store__count(&store->counts.read_errors, 1);
+    if (status == RM_EPARSE)
+        rm_store__fail(store, "read", RM_ECORRUPT);
     return RM_EIO;
 }
 
 rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
 {
     rm_store *store = reader->store;
-    MDB_val value;
     rm_record record;
     RM_CHECK(!reader->held);
     if (atomic_load_explicit(&store->failed, memory_order_relaxed))
         return RM_EIO;
     if (rm_fault(RM_FAULT_STORE_READ))
-        return fail_read(reader, RM_EIO);
+        return fail_read(reader, key, RM_EIO);
     if (!reader->txn)
         return RM_ENOTFOUND;
-    rm_status status = read_value(reader, key, &value);
-    if (status)
-        return fail_read(reader, status);
-    status = rm_store__record_read(rm_slice_make(value.mv_data, value.mv_size), key, &reader->packer, &record);
+    rm_status status = read_guarded(reader, key, &record);
     if (!status && gone(store, &record))
         status = RM_ENOTFOUND;
-    if (status) {
-        rm_store_release(reader);
-        if (status == RM_ECORRUPT)
-            drop_corrupt(store, key);
-        if (status == RM_EPARSE)
-            rm_store__fail(store, "read", RM_ECORRUPT);
-        return status == RM_EPARSE ? RM_ECORRUPT : status;
-    }
+    if (status)
+        return fail_read(reader, key, status);
     rm_store__policy_use(&store->policy, key);
     *ret_record = record;
     return RM_OK;

@@ -284,6 +284,8 @@ rm_status rm_store_open(const rm_store_options *options, rm_store **ret_store)
         status = open_env(store, false);
     if (!status)
         status = rm_store__policy_init(&store->policy, store->bytes_max / RM_STORE__ENTRY_BYTES_TYPICAL);
+    if (!status && store->cache.env)
+        rm_store__crash_watch(&store->cache, store->read_only);
     if (!status && !store->read_only)
         status = start_writer(store);
     if (status) {

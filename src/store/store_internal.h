@@ -85,6 +85,10 @@ uint64_t rm_store__env_file_bytes(const rm_store__env *env);
 /* LMDB answers some damage with an assertion, which ends in abort() unless its handler leaves by longjmp. While
  * rm_store__guard points at a jump buffer, this thread lands there; the environment must not be used again. */
 extern _Thread_local jmp_buf *rm_store__guard;
+/* What the guard covers only reads: a memory fault may leave by it, too. */
+extern _Thread_local bool rm_store__reading;
+/* See crash.c. */
+void rm_store__crash_watch(const rm_store__env *env, bool read_only);
 
 /* ---- operations
  * ------------------------------------------------------------------------------------------------------ */
@@ -118,14 +122,15 @@ typedef struct rm_store__op {
 } rm_store__op;
 
 /* Every row of what is counted; relaxed atomics. */
-#define RM_STORE__COUNT_MAP(X)                                                                                  \
-    X(entries)                                                                                                  \
-    X(bytes)                                                                                                    \
-    X(puts)                                                                                                     \
-    X(evicted)                                                                                                  \
-    X(expired)                                                                                                  \
-    X(dropped_queue_full) X(dropped_map_full) X(commit_errors) X(read_errors) X(corrupt) X(compressed_in_bytes) \
-        X(compressed_out_bytes) X(commits)
+#define RM_STORE__COUNT_MAP(X) \
+    X(entries)                 \
+    X(bytes)                   \
+    X(puts)                    \
+    X(evicted)                 \
+    X(expired)                 \
+    X(dropped_queue_full)      \
+    X(dropped_map_full)        \
+    X(commit_errors) X(read_errors) X(corrupt) X(compressed_in_bytes) X(compressed_out_bytes) X(commits)
 typedef struct rm_store__counts {
 #define X(name) _Atomic uint64_t name;
     RM_STORE__COUNT_MAP(X)

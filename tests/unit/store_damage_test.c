@@ -3,7 +3,9 @@
 #include "store_internal.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 enum { RECORDS = 600, RECORD_BYTES = 900 };
 
@@ -217,6 +219,13 @@ static void spoil_pages(fixture *fix, rm_rng *rng, int round, uint64_t pages)
     close(fd);
 }
 
+/* The signals as a program has them: cmocka and the sanitizers catch them, and the store keeps to whoever came first. */
+static void free_signals(void)
+{
+    signal(SIGSEGV, SIG_DFL);
+    signal(SIGBUS, SIG_DFL);
+}
+
 /* Whatever lies in the tree: every answer is right or a miss, and looking never crashes. (Who writes as well gives the
  * cache up at the first value whose lengths do not add up.) */
 static void pages_of_noise(void **state)
@@ -224,6 +233,7 @@ static void pages_of_noise(void **state)
     fixture *fix = *state;
     rm_rng rng;
     int failures = 0, hits = 0;
+    free_signals();
     rm_rng_seed(&rng, 99);
     for (int round = 0; round < 60; round++) {
         fill(fix);
@@ -258,7 +268,7 @@ static void tree_damage_ends_the_cache(void **state)
         assert_int_equal(mdb_put(txn, fix->store->records, &name, &value, 0), 0);
         assert_int_equal(mdb_txn_commit(txn), 0);
         if (how == 0) {
-            assert_int_equal(rm_store_get(fix->reader, key, &got), RM_ECORRUPT);
+            assert_int_equal(rm_store_get(fix->reader, key, &got), RM_EIO);
         } else {
             rm_record put = {.key = key, .form = RM_RECORD_BODY};
             assert_int_equal(rm_store_put(fix->store, &put), RM_OK);
@@ -300,6 +310,40 @@ static void failed_store_misses(void **state)
     assert_int_equal(found(fix), RECORDS);
 }
 
+/* Pages that are no longer there: a lookup is a miss, a write ends the process and the next start sets the cache aside. */
+static void memory_faults(void **state)
+{
+    fixture *fix = *state;
+    int status;
+    free_signals();
+    fixture_close(fix);
+    for (int writes = 0; writes < 2; writes++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child) {
+            rm_record got;
+            fixture_open(fix);
+            fill(fix);
+            int fd = open_data(fix);
+            if (ftruncate(fd, 8192))
+                _exit(2);
+            if (writes)
+                _exit(fixture_put(fix, 1, 10) || rm_store_flush(fix->store) ? 3 : 4);
+            _exit(rm_store_get(fix->reader, fixture_key(1), &got) == RM_EIO && fixture_stats(fix).failed ? 0 : 5);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (writes)
+            assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+        else
+            assert_int_equal(status, 0);
+        fixture_open(fix);
+        assert_int_equal(fixture_stats(fix).entries, 0);
+        assert_int_equal(fixture_count_files(fix, "cache.damaged-"), 1);
+        fixture_close(fix);
+    }
+    fixture_open(fix);
+}
+
 static void journal_damage_is_kept(void **state)
 {
     fixture *fix = *state;
@@ -331,10 +375,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(each_byte_of_a_record),      TEST(flipped_in_the_file),
-        TEST(cut_file_is_set_aside),      TEST(noise_is_set_aside),
-        TEST(state_that_does_not_fit),    TEST(pages_of_noise),
-        TEST(tree_damage_ends_the_cache), TEST(failed_store_misses),
+        TEST(each_byte_of_a_record),      TEST(flipped_in_the_file),     TEST(cut_file_is_set_aside),
+        TEST(noise_is_set_aside),         TEST(state_that_does_not_fit), TEST(pages_of_noise),
+        TEST(tree_damage_ends_the_cache), TEST(failed_store_misses),     TEST(memory_faults),
         TEST(journal_damage_is_kept),     TEST(unusable_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
