@@ -498,11 +498,11 @@ static void test_lost_memory(void **state)
         rm_fault_set(RM_FAULT_ALLOC, nth, true);
         net_client_send(&client,
                         GET("/hello") "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc" GET("/hello"));
-        do {
+        for (unsigned i = 0; i < 3; i++) {
             answer = net_client_answer(&client);
             assert_true(answer.status == 0 || answer.status == 200 || answer.status == 503);
             free(answer.body);
-        } while (answer.status == 200 && answer.whole && fix->closes % 3 != 0);
+        }
         rm_fault_set(RM_FAULT_ALLOC, 0, false);
         net_client_close(&client);
         fixture_wait_connections(fix, 0);
