@@ -10,7 +10,7 @@
 rm_op rm_provider_op(rm_method method, rm_slice path);
 rm_dialect rm_provider_dialect(rm_op op, rm_slice path); /* Anthropic for /v1/messages and what is below it */
 const char *rm_op_name(rm_op op);                        /* "chat", "completions", …, "other" */
-const char *rm_op_gen_ai_name(rm_op op);                 /* OTel gen_ai.operation.name: chat, text_completion, embeddings */
+const char *rm_op_gen_ai_name(rm_op op); /* OTel gen_ai.operation.name: chat, text_completion, embeddings */
 
 /* ---- requests ------------------------------------------------------------------------------------------------------- */
 
@@ -27,20 +27,20 @@ typedef struct rm_request_info {
     const rm_json *root;
     rm_slice model;
     bool stream;
-    bool include_usage;   /* the caller asked for the usage chunk (chat, completions) */
+    bool include_usage;      /* the caller asked for the usage chunk (chat, completions) */
     bool has_stream_options; /* an object that an injected include_usage joins */
-    bool usage_injectable; /* a stream of a dialect that knows stream_options (chat, completions) */
-    bool sampled;         /* temperature > 0 (or left out, where the provider's default is > 0) and no seed */
+    bool usage_injectable;   /* a stream of a dialect that knows stream_options (chat, completions) */
+    bool sampled;            /* temperature > 0 (or left out, where the provider's default is > 0) and no seed */
     bool temperature_given;
     bool seeded;
-    int64_t choices;      /* n; 1 if left out */
-    int64_t max_tokens;   /* -1: not given */
-    bool stateful;        /* Responses with store (true or left out), previous_response_id, conversation or background,
+    int64_t choices;    /* n; 1 if left out */
+    int64_t max_tokens; /* -1: not given */
+    bool stateful;      /* Responses with store (true or left out), previous_response_id, conversation or background,
                            * item_reference, or a prompt template without its version */
-    bool refers_media;    /* audio, or what lies elsewhere by reference (file_id, image URLs but "data:", vector stores,
+    bool refers_media;  /* audio, or what lies elsewhere by reference (file_id, image URLs but "data:", vector stores,
                            * containers, …) */
     bool has_tools;
-    bool health_probe;    /* LiteLLM's: table in request.c */
+    bool health_probe; /* LiteLLM's: table in request.c */
     rm_body_cache cache;
 } rm_request_info;
 
@@ -73,9 +73,9 @@ typedef struct rm_answer {
     rm_slice model;
     rm_slice id;
     rm_slice service_tier;
-    rm_finish finish;     /* the worst over all choices: filter > length > other > stop */
-    bool error;           /* an error object, also inside a 2xx stream */
-    bool terminal;        /* streams: [DONE], message_stop, response.completed was seen; bodies: always */
+    rm_finish finish;      /* the worst over all choices: filter > length > other > stop */
+    bool error;            /* an error object, also inside a 2xx stream */
+    bool terminal;         /* streams: [DONE], message_stop, response.completed was seen; bodies: always */
     double usage_cost_usd; /* usage.cost as some upstreams state it; -1: none */
 } rm_answer;
 
@@ -84,10 +84,10 @@ rm_status rm_provider_read_body(rm_op op, rm_slice body, rm_arena *arena, rm_ans
 
 /* What one event is to the relay. */
 typedef struct rm_event_info {
-    bool usage_only;  /* chunk with choices [] and usage: strip for a caller that did not ask */
-    bool usage_null;  /* carries "usage":null, which comes of include_usage: strip as above */
-    bool padded;      /* carries `obfuscation` */
-    bool has_usage;   /* carries final usage: usage.cost may be set here (rm_provider_set_event_cost) */
+    bool usage_only; /* chunk with choices [] and usage: strip for a caller that did not ask */
+    bool usage_null; /* carries "usage":null, which comes of include_usage: strip as above */
+    bool padded;     /* carries `obfuscation` */
+    bool has_usage;  /* carries final usage: usage.cost may be set here (rm_provider_set_event_cost) */
     bool terminal, error;
 } rm_event_info;
 
@@ -116,13 +116,14 @@ rm_status rm_provider_replay_events(rm_op op, rm_slice events, bool include_usag
 bool rm_provider_replay_is_plain(rm_op op, bool include_usage);
 /* The answer's own id, wherever it stands, and its `created` replaced (body or events): option `ids: fresh`. The new id
  * has the old one's length and prefix. Ids of items and tool calls stay, as signed reasoning is bound to them. */
-rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint64_t now_s, rm_rng *rng, rm_buf *out)
-    RM_WARN_UNUSED;
+rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint64_t now_s, rm_rng *rng,
+                                  rm_buf *out) RM_WARN_UNUSED;
 
 /* ---- errors ----------------------------------------------------------------------------------------------------------- */
 
 /* The dialect's own error shape; numeric `code` where OpenAI's. `type` NULL: by status (invalid_request_error, …). */
-rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char *type, const char *message, rm_buf *out);
+rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char *type, const char *message,
+                                 rm_buf *out);
 
 /* ---- prices ------------------------------------------------------------------------------------------------------------ */
 

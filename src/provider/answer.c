@@ -12,8 +12,7 @@ void rm_answer_init(rm_answer *answer)
     *answer = (rm_answer){.usage = RM_USAGE_UNKNOWN, .finish = RM_FINISH_NONE, .usage_cost_usd = -1};
 }
 
-/* ---- chat and completions
- * -------------------------------------------------------------------------------------------- */
+/* ---- chat and completions ---------------------------------------------------------------------------------------- */
 
 /* The members of a chunk that matter, as text. */
 struct chunk {
@@ -181,8 +180,7 @@ static void read_chunk(const rm_sse_event *event, rm_arena *arena, rm_arena *scr
         info->error = answer->error = true;
 }
 
-/* ---- Responses and Messages: events by type
- * ---------------------------------------------------------------------------- */
+/* ---- Responses and Messages: events by type ---------------------------------------------------------------------- */
 
 static void on_response(const rm_json *root, rm_arena *arena, rm_answer *answer, rm_event_info *info)
 {
@@ -269,8 +267,7 @@ void rm_provider_read_event(rm_op op, const rm_sse_event *event, rm_arena *arena
     rm_arena_deinit(&scratch);
 }
 
-/* ---- edits of passing events
- * ---------------------------------------------------------------------------------------------- */
+/* ---- edits of passing events ------------------------------------------------------------------------------------- */
 
 rm_status rm_provider_clean_event(rm_op op, const rm_sse_event *event, const rm_event_info *info, rm_buf *out)
 {
@@ -313,8 +310,7 @@ rm_status rm_provider_set_event_cost(rm_op op, const rm_sse_event *event, double
     return status;
 }
 
-/* ---- bodies
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- bodies ------------------------------------------------------------------------------------------------------ */
 
 static rm_status body_of_chunks(const rm_json *root, rm_arena *arena, rm_answer *answer)
 {

@@ -15,8 +15,7 @@ struct state {
     rm_provider__node choices; /* list by index */
 };
 
-/* ---- chunks to body
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- chunks to body ---------------------------------------------------------------------------------------------- */
 
 static rm_status merge_member(rm_arena *arena, rm_provider__node *object, rm_slice key, const rm_json *value)
 {
@@ -186,8 +185,7 @@ static rm_status completions_finish(void *state, rm_arena *arena, rm_buf *out)
     return finish(state, false, out);
 }
 
-/* ---- body to chunks
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- body to chunks ---------------------------------------------------------------------------------------------- */
 
 /* The stream being written: every chunk repeats these members of the body; what else it has goes with the first. */
 struct writer {

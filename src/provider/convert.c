@@ -76,8 +76,7 @@ rm_status rm_provider_body_to_events(rm_op op, rm_slice body, bool include_usage
     return settle(status, begin, out);
 }
 
-/* ---- replay
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- replay ------------------------------------------------------------------------------------------------------ */
 
 bool rm_provider_replay_is_plain(rm_op op, bool include_usage)
 {

@@ -6,8 +6,7 @@
  *   message_stop */
 #include "provider_internal.h"
 
-/* ---- events to body
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- events to body ---------------------------------------------------------------------------------------------- */
 
 struct state {
     bool begun, stopped;
@@ -245,8 +244,7 @@ static rm_status finish(void *user, rm_arena *arena, rm_buf *out)
     return status;
 }
 
-/* ---- body to events
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- body to events ---------------------------------------------------------------------------------------------- */
 
 static void begin(const char *type, rm_buf *out)
 {
@@ -303,7 +301,8 @@ static void put_message_delta(const rm_json *body, rm_buf *out)
     rm_provider__put_key(RM_SLICE("delta"), out);
     rm_buf_append_char(out, '{');
     rm_provider__put_member(RM_SLICE("stop_reason"), rm_json_get(body, "stop_reason"), out);
-    rm_provider__put_member(RM_SLICE("stop_sequence"), rm_json_get(body, "stop_sequence"), out);
+    if (rm_json_get(body, "stop_sequence"))
+        rm_provider__put_member(RM_SLICE("stop_sequence"), rm_json_get(body, "stop_sequence"), out);
     rm_buf_append_char(out, '}');
     if (rm_json_typeof(usage) == RM_JSON_OBJECT)
         rm_provider__put_member(RM_SLICE("usage"), usage, out);

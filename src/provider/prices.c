@@ -9,8 +9,7 @@
 
 #include "provider_internal.h"
 
-/* ---- the map's fields
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the map's fields -------------------------------------------------------------------------------------------- */
 
 /* Leaves *field alone where the member is missing or null; false: unreadable. */
 static bool read_number(const rm_json *model, const char *name, double *field)
@@ -71,8 +70,7 @@ static bool read_price(const rm_json *model, rm_price *ret_price)
     return true;
 }
 
-/* ---- building
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- building ---------------------------------------------------------------------------------------------------- */
 
 static int compare_names(rm_slice a, rm_slice b)
 {
@@ -193,8 +191,7 @@ const char *rm_prices_built_in_date(void)
     return rm_provider__prices_built_in_date;
 }
 
-/* ---- finding
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
 
 static const rm_price *find_exact(const rm_prices *prices, rm_slice name)
 {

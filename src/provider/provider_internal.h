@@ -15,8 +15,7 @@ static inline bool rm_provider__given(const rm_json *value)
     return rm_json_typeof(value) > RM_JSON_NULL;
 }
 
-/* ---- scan.c: the members of an object's text, without a parse
- * -------------------------------------------------------- */
+/* ---- scan.c: the members of an object's text, without a parse ---------------------------------------------------- */
 
 /* Walks the top-level members; what nests deeper is only stepped over, so malformed insides go unseen. */
 typedef struct rm_provider__scan {
@@ -30,8 +29,7 @@ int rm_provider__scan_next(rm_provider__scan *scan, rm_slice *ret_key, rm_slice 
 /* The text of the JSON string `value`, decoded, in the arena; {NULL,0} if it is none or there is no memory. */
 rm_slice rm_provider__scan_string(rm_slice value, rm_arena *arena);
 
-/* ---- sse.c: events out of a stored text, edited events back into text
- * ------------------------------------------------ */
+/* ---- sse.c: events out of a stored text, edited events back into text -------------------------------------------- */
 
 typedef rm_status (*rm_provider__event_fn)(void *user, const rm_sse_event *event);
 /* Each event of a whole stream, until one fails. RM_EPARSE: an event over the limit, or an unfinished one at the end.
@@ -42,8 +40,7 @@ rm_status rm_provider__put_event(const rm_sse_event *event, rm_slice data, rm_bu
 /* What the event is: its `event:` line, else the `type` of its data (undecoded). */
 rm_slice rm_provider__event_type(const rm_sse_event *event);
 
-/* ---- merge.c: fragments of JSON that add up to one value
- * -------------------------------------------------------------- */
+/* ---- merge.c: fragments of JSON that add up to one value --------------------------------------------------------- */
 
 /* A value that grows; strings are ropes over the parsed fragments, which stay in the arena. A zeroed one is absent. */
 typedef struct rm_provider__node rm_provider__node;
@@ -76,8 +73,7 @@ bool rm_provider__node_given(const rm_provider__node *node);                  /*
 rm_status rm_provider__node_text(const rm_provider__node *node, rm_buf *out); /* a string's characters, no quotes */
 rm_status rm_provider__node_write(const rm_provider__node *node, rm_buf *out);
 
-/* ---- write.c: JSON text
- * ------------------------------------------------------------------------------------------------ */
+/* ---- write.c: JSON text ------------------------------------------------------------------------------------------ */
 
 /* Minified; numbers keep their spelling. A failure sticks in the buffer: RM_EPARSE deeper than RM_JSON_DEPTH_MAX. */
 rm_status rm_provider__put_value(const rm_json *value, rm_buf *out);
@@ -88,8 +84,7 @@ void rm_provider__put_member(rm_slice key, const rm_json *value, rm_buf *out);
 void rm_provider__put_member_string(rm_slice key, rm_slice text, rm_buf *out);
 void rm_provider__put_member_i64(rm_slice key, int64_t number, rm_buf *out);
 
-/* ---- usage.c: what answers say of themselves
- * ----------------------------------------------------------------------------- */
+/* ---- usage.c: what answers say of themselves --------------------------------------------------------------------- */
 
 void rm_provider__take_usage(rm_dialect dialect, const rm_json *usage, rm_answer *answer);
 rm_finish rm_provider__finish_of(rm_slice reason);
@@ -99,8 +94,7 @@ void rm_provider__take_response(const rm_json *response, rm_arena *arena, rm_ans
 /* Copied into the arena where the answer has none yet and the text is not empty. */
 void rm_provider__take_text(rm_slice text, rm_arena *arena, rm_slice *field);
 
-/* ---- one form out of the other
- * -------------------------------------------------------------------------------------------- */
+/* ---- one form out of the other ----------------------------------------------------------------------------------- */
 
 typedef struct rm_provider__form {
     size_t state_bytes; /* zeroed before the first event */
@@ -114,8 +108,7 @@ extern const rm_provider__form rm_provider__form_completions; /* chunks.c */
 extern const rm_provider__form rm_provider__form_responses;   /* responses.c */
 extern const rm_provider__form rm_provider__form_messages;    /* messages.c */
 
-/* ---- prices_builtin.c
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- prices_builtin.c -------------------------------------------------------------------------------------------- */
 
 typedef struct rm_provider__price_entry {
     rm_slice name;

@@ -24,26 +24,30 @@ struct refresh {
     rm_buf *out;
 };
 
-static bool is_hex(const char *p, size_t len)
+static bool is_hex_digit(char c)
 {
-    for (size_t i = 0; i < len; i++)
-        if (!memchr("0123456789abcdef-", p[i], 17))
-            return false;
-    return true;
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-/* Same length and look: what stands before the first '-' or '_' is kept, letters and digits are drawn again. */
+static bool is_alphanumeric(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Same length and look: what stands up to the first '-' or '_' is kept, letters and digits after it are drawn again,
+ * in hexadecimal where they were. */
 static void draw(rm_rng *rng, char *id, size_t len)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    size_t begin = 0;
+    size_t begin = 0, from = 16;
     while (begin < len && id[begin] != '-' && id[begin] != '_')
         begin++;
-    begin = begin == len ? 0 : begin;
-    unsigned from =
-        is_hex(id + begin, len - begin) || (id[begin] == '_' && is_hex(id + begin + 1, len - begin - 1)) ? 16 : 62;
+    begin = begin == len ? 0 : begin + 1;
     for (size_t i = begin; i < len; i++)
-        if (memchr(digits, id[i], 62))
+        if (!is_hex_digit(id[i]) && id[i] != '-')
+            from = sizeof(digits) - 1;
+    for (size_t i = begin; i < len; i++)
+        if (is_alphanumeric(id[i]))
             id[i] = digits[rm_rng_next(rng) % from];
 }
 

@@ -9,8 +9,7 @@
 
 #define WALK_DEPTH_MAX RM_JSON_DEPTH_MAX
 
-/* ---- neutral members
- * ------------------------------------------------------------------------------------------------- */
+/* ---- neutral members --------------------------------------------------------------------------------------------- */
 
 static bool only_known_stream_options(const rm_json *value)
 {
@@ -61,8 +60,7 @@ bool rm_provider_neutral_member(rm_slice key, const rm_json *value, void *op)
     return false;
 }
 
-/* ---- references
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- references -------------------------------------------------------------------------------------------------- */
 
 /* What lies elsewhere may change there under the same name. */
 static const rm_slice reference_keys[] = {
@@ -133,8 +131,7 @@ static void walk(const rm_json *value, unsigned depth, rm_request_info *info)
     }
 }
 
-/* ---- members that say something
- * ------------------------------------------------------------------------------------------ */
+/* ---- members that say something ---------------------------------------------------------------------------------- */
 
 typedef void (*member_fn)(const rm_json *value, rm_request_info *info);
 
@@ -300,8 +297,7 @@ static void take_member(rm_slice key, const rm_json *value, rm_request_info *inf
     }
 }
 
-/* ---- LiteLLM's health probes
- * ----------------------------------------------------------------------------------------------- */
+/* ---- LiteLLM's health probes ------------------------------------------------------------------------------------- */
 
 #define PROBE_TOKENS_MAX 16
 
@@ -363,8 +359,7 @@ rm_status rm_provider_read_request(rm_op op, rm_slice body, rm_arena *arena, rm_
     return RM_OK;
 }
 
-/* ---- the body for the upstream
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the body for the upstream ----------------------------------------------------------------------------------- */
 
 static rm_status inject(const rm_request_info *info, rm_slice body, rm_buf *out)
 {

@@ -8,10 +8,7 @@
  *   response.completed | response.incomplete */
 #include "provider_internal.h"
 
-#define ITEMS_MAX 1024
-
-/* ---- events to body
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- events to body ---------------------------------------------------------------------------------------------- */
 
 struct state {
     rm_slice response;       /* the body's text, in the arena */
@@ -81,8 +78,7 @@ static rm_status finish(void *user, rm_arena *arena, rm_buf *out)
     return status;
 }
 
-/* ---- body to events
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- body to events ---------------------------------------------------------------------------------------------- */
 
 struct writer {
     rm_buf *out;

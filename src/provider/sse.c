@@ -8,7 +8,7 @@ struct walk {
     rm_status status;
 };
 
-static void on_event(void *user, const rm_sse_event *event)
+static void pass_on(void *user, const rm_sse_event *event)
 {
     struct walk *walk = user;
     if (walk->status == RM_OK && walk->parser.oversize)
@@ -17,11 +17,11 @@ static void on_event(void *user, const rm_sse_event *event)
         walk->status = walk->on_event(walk->user, event);
 }
 
-rm_status rm_provider__each_event(rm_slice events, rm_provider__event_fn fn, void *user)
+rm_status rm_provider__each_event(rm_slice events, rm_provider__event_fn on_event, void *user)
 {
-    struct walk walk = {.on_event = fn, .user = user, .status = RM_OK};
+    struct walk walk = {.on_event = on_event, .user = user, .status = RM_OK};
     rm_sse_parser_init(&walk.parser);
-    rm_status status = rm_sse_parser_feed(&walk.parser, events, on_event, &walk);
+    rm_status status = rm_sse_parser_feed(&walk.parser, events, pass_on, &walk);
     if (status == RM_OK)
         status = walk.status;
     if (status == RM_OK && rm_sse_parser_rest(&walk.parser).len > 0)
