@@ -14,7 +14,7 @@ rm_status rm_loop_create(unsigned index, rm_loop **ret_loop) RM_WARN_UNUSED; /* 
 void rm_loop_destroy(rm_loop *loop); /* after rm_loop_run has returned; closes what is left; NULL is fine */
 /* Until rm_loop_stop; the calling thread becomes the loop's, and SIGPIPE is blocked in it from then on. */
 void rm_loop_run(rm_loop *loop);
-void rm_loop_stop(rm_loop *loop);    /* any thread */
+void rm_loop_stop(rm_loop *loop); /* any thread */
 rm_exec *rm_loop_exec(rm_loop *loop);
 rm_arena_pool *rm_loop_arenas(rm_loop *loop);
 unsigned rm_loop_index(const rm_loop *loop);
@@ -33,7 +33,7 @@ typedef struct rm_server_ops {
     void *(*on_request)(void *server_user, rm_req *req);
     void (*on_body)(void *user, rm_slice bytes); /* lives during the call */
     void (*on_body_end)(void *user);             /* also where there is no body */
-    void (*on_drain)(void *user);                /* what was queued fell below RM_WRITE_LOW_BYTES after having been above high */
+    void (*on_drain)(void *user); /* what was queued fell below RM_WRITE_LOW_BYTES after having been above high */
     /* RM_OK: answered to the last byte handed to the kernel. RM_ECANCELLED: the caller left. RM_ETIMEOUT: a deadline
      * (body, write stall). RM_EPROTO: the body broke the protocol (net has answered 400 if nothing was sent).
      * RM_ERESET: rm_req_abort, or the server is closing. */
@@ -70,9 +70,9 @@ void rm_listener_drain(rm_listener *listener);
 void rm_listener_close(rm_listener *listener, void (*on_closed)(void *user), void *user);
 
 const rm_http_head *rm_req_head(const rm_req *req);
-rm_arena *rm_req_arena(rm_req *req);      /* the request's; capped at RM_EXCHANGE_ARENA_BYTES_MAX */
+rm_arena *rm_req_arena(rm_req *req); /* the request's; capped at RM_EXCHANGE_ARENA_BYTES_MAX */
 rm_loop *rm_req_loop(const rm_req *req);
-rm_slice rm_req_peer(const rm_req *req);  /* "127.0.0.1:4711", or "unix" */
+rm_slice rm_req_peer(const rm_req *req);     /* "127.0.0.1:4711", or "unix" */
 uint64_t rm_req_begin_ns(const rm_req *req); /* when its first byte was read (monotonic) */
 /* Memory that stays with the connection for the handler's own memo, zeroed at accept; bytes at most 64. */
 void *rm_req_connection_memo(rm_req *req);
@@ -98,8 +98,8 @@ rm_status rm_req_reply(rm_req *req, const rm_reply *reply, rm_slice body);
 rm_status rm_req_write(rm_req *req, rm_slice bytes);
 rm_status rm_req_write_blob(rm_req *req, rm_blob *blob); /* keeps a reference instead of a copy */
 void rm_req_end(rm_req *req);                            /* the body is complete */
-void rm_req_abort(rm_req *req);                          /* cuts the connection, so that the caller sees a broken answer */
+void rm_req_abort(rm_req *req); /* cuts the connection, so that the caller sees a broken answer */
 bool rm_req_replied(const rm_req *req);
-size_t rm_req_queued_bytes(const rm_req *req);           /* accepted and not yet taken by the kernel */
+size_t rm_req_queued_bytes(const rm_req *req); /* accepted and not yet taken by the kernel */
 
 #endif

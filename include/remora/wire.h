@@ -21,14 +21,14 @@ const char *rm_method_name(rm_method method);
 /* The head of one request. All slices lie in the arena that was given for it. */
 typedef struct rm_http_head {
     rm_method method;
-    rm_slice target;          /* as received: "/v1/x?y" (an absolute-form target is cut to this) */
-    rm_slice path, query;     /* parts of target; query without '?' */
+    rm_slice target;      /* as received: "/v1/x?y" (an absolute-form target is cut to this) */
+    rm_slice path, query; /* parts of target; query without '?' */
     rm_slice host;
     const rm_header *headers; /* in order, names as received, values trimmed */
     size_t header_count;
-    int64_t content_length;   /* -1: none given */
-    bool chunked;             /* body comes chunked */
-    bool keep_alive;          /* the connection may serve another request afterwards */
+    int64_t content_length; /* -1: none given */
+    bool chunked;           /* body comes chunked */
+    bool keep_alive;        /* the connection may serve another request afterwards */
     bool expect_continue;
     bool http_1_0;
 } rm_http_head;
@@ -70,7 +70,7 @@ void rm_http_parser_destroy(rm_http_parser *parser);                            
 
 /* Takes bytes; *ret_used says how many (fewer than given only at a message's end or an error). */
 rm_http_error rm_http_parser_feed(rm_http_parser *parser, rm_slice bytes, size_t *ret_used) RM_WARN_UNUSED;
-void rm_http_parser_next(rm_http_parser *parser);       /* the last request is answered: ready for another */
+void rm_http_parser_next(rm_http_parser *parser);              /* the last request is answered: ready for another */
 bool rm_http_parser_mid_message(const rm_http_parser *parser); /* some of a request was seen, its end was not */
 bool rm_http_parser_mid_head(const rm_http_parser *parser);
 
@@ -113,8 +113,8 @@ void rm_sse_parser_deinit(rm_sse_parser *parser);
 /* Calls on_event for each event completed by these bytes, inside this call; its slices live during the call.
  * RM_ENOMEM. */
 typedef void (*rm_sse_event_fn)(void *user, const rm_sse_event *event);
-rm_status rm_sse_parser_feed(rm_sse_parser *parser, rm_slice bytes, rm_sse_event_fn on_event, void *user)
-    RM_WARN_UNUSED;
+rm_status rm_sse_parser_feed(rm_sse_parser *parser, rm_slice bytes, rm_sse_event_fn on_event,
+                             void *user) RM_WARN_UNUSED;
 /* The stream ended: gives the last event where only a CR, which a LF might have followed, ended it. RM_ENOMEM. */
 rm_status rm_sse_parser_finish(rm_sse_parser *parser, rm_sse_event_fn on_event, void *user) RM_WARN_UNUSED;
 /* The stream ended: what is left without a blank line (empty: nothing). */
