@@ -106,15 +106,15 @@ static void readers_bound(void **state)
         rm_store_reader_destroy(readers[i]);
 }
 
-#ifdef REMORA_FAULTS
 /* ---- the queue's bounds ---------------------------------------------------------------------------------------------------- */
 
-/* Returns when the writer has taken a first operation and sleeps over it. */
-static void hold_writer(fixture *fix)
+/* Holds LMDB's write lock; returns when the writer has taken a first operation and waits for it. */
+static MDB_txn *hold_writer(fixture *fix)
 {
+    MDB_txn *txn;
     bool taken = false;
     assert_int_equal(rm_store_flush(fix->store), RM_OK);
-    rm_fault_set(RM_FAULT_STORE_SLOW, 1, true);
+    assert_int_equal(mdb_txn_begin(fix->store->cache.env, NULL, 0, &txn), 0);
     assert_int_equal(rm_store_delete(fix->store, (rm_key128){1, 1}), RM_OK);
     while (!taken) {
         usleep(100);
@@ -122,6 +122,7 @@ static void hold_writer(fixture *fix)
         taken = fix->store->queue_ops == 0;
         pthread_mutex_unlock(&fix->store->lock);
     }
+    return txn;
 }
 
 static void queue_bounds(void **state)
@@ -129,21 +130,24 @@ static void queue_bounds(void **state)
     fixture *fix = *state;
     static char bytes[RM_STORE_RECORD_BYTES_MAX / 2];
     rm_record big = {.key = {1, 1}, .form = RM_RECORD_BODY, .content = {bytes, sizeof(bytes) - sizeof(rm_store__head)}};
-    hold_writer(fix);
+    MDB_txn *txn = hold_writer(fix);
     for (size_t i = 0; i < RM_STORE_QUEUE_OPS_MAX; i++)
         assert_int_equal(rm_store_delete(fix->store, (rm_key128){i, 2}), RM_OK);
     assert_int_equal(rm_store_delete(fix->store, (rm_key128){1, 3}), RM_EBUSY);
     assert_int_equal(fixture_stats(fix).dropped_queue_full, 1);
-    hold_writer(fix);
+    mdb_txn_abort(txn);
+    txn = hold_writer(fix);
     for (size_t i = 0; i < RM_STORE_QUEUE_BYTES_MAX / sizeof(bytes); i++)
         assert_int_equal(rm_store_put(fix->store, &big), RM_OK);
     big.content.len = 0;
     assert_int_equal(rm_store_put(fix->store, &big), RM_EBUSY);
     assert_int_equal(fixture_stats(fix).dropped_queue_full, 2);
+    mdb_txn_abort(txn);
     assert_int_equal(rm_store_flush(fix->store), RM_OK);
     assert_int_equal(rm_store_put(fix->store, &big), RM_OK);
 }
 
+#ifdef REMORA_FAULTS
 /* ---- injected faults -------------------------------------------------------------------------------------------------------- */
 
 static void clear_faults(void)
@@ -262,8 +266,8 @@ int main(void)
         TEST(a_smaller_bound_evicts),
         TEST(one_too_large_for_the_map),
         TEST(readers_bound),
-#ifdef REMORA_FAULTS
         TEST(queue_bounds),
+#ifdef REMORA_FAULTS
         TEST(each_fault),
         TEST(each_allocation_fails),
 #endif
