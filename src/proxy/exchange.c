@@ -65,6 +65,8 @@ void rm_exchange__free(rm_exchange *exchange)
     rm_generation *generation = exchange->generation;
     rm_blob_unref(exchange->body);
     rm_blob_unref(exchange->head);
+    rm_blob_unref(exchange->log_prompt);
+    rm_buf_deinit(&exchange->log_answer);
     rm_buf_deinit(&exchange->body_chunked);
     rm_buf_deinit(&exchange->collected);
     if (exchange->stale)
@@ -252,6 +254,10 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
 {
     const rm_config *config = exchange->generation->config;
     rm_request_info read;
+    if (config->log.bodies) {
+        exchange->log_prompt = rm_blob_ref(exchange->body);
+        rm_buf_init(&exchange->log_answer, RM_LOG_BODY_BYTES_MAX);
+    }
     const rm_request_info *info = decode(exchange, scratch, &read);
     rm_controls controls = rm_policy_controls(rm_req_head(exchange->req), info);
     if (refuse_bad_header(exchange, &controls))

@@ -109,9 +109,10 @@ static void publish_head(rm_fetch *fetch)
     rm_flight_set_head(fetch->flight, fetch->head);
 }
 
-/* A chunk that cannot be made would leave a hole: the answer ends there instead. */
+/* A chunk that cannot be made would leave a hole: the answer ends there instead. No chunk goes before the head. */
 static void push(rm_fetch *fetch, rm_slice bytes, uint32_t flags)
 {
+    publish_head(fetch);
     rm_blob *chunk = rm_blob_create_copy(bytes);
     if (!chunk) {
         rm_upstream_cancel(fetch->call);
@@ -240,8 +241,6 @@ static void on_events(rm_fetch *fetch, rm_slice bytes)
     rm_status status = rm_sse_parser_feed(&fetch->sse, bytes, on_event, fetch);
     if (status != RM_OK)
         rm_upstream_cancel(fetch->call);
-    if (fetch->gathered.len || fetch->answer.model.len)
-        publish_head(fetch);
     push_gathered(fetch);
     rm_flight_wake(fetch->flight);
 }
@@ -258,7 +257,6 @@ static void on_data(void *user, rm_slice bytes)
             return;
         /* Too large to hold back for the sake of its cost. */
         fetch->mode = RM_FETCH_PIECES;
-        publish_head(fetch);
         push_gathered(fetch);
     }
     push(fetch, bytes, 0);

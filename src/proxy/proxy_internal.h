@@ -162,6 +162,8 @@ struct rm_exchange {
     double cost_usd, saved_usd;
     uint64_t request_bytes, response_bytes, first_byte_ns, upstream_ns;
     unsigned tries;
+    rm_blob *log_prompt; /* with log.bodies only */
+    rm_buf log_answer;   /* its beginning */
 };
 
 /* A NUL-terminated copy, cut to `room` bytes. */
@@ -217,6 +219,8 @@ void rm_reply__add_u64(rm_reply_head *reply, rm_slice name, uint64_t value);
 void rm_reply__add_usd(rm_reply_head *reply, rm_slice name, double usd); /* left out where negative */
 /* x-remora-* and x-litellm-response-cost from what the exchange knows now. */
 void rm_reply__add_remora(rm_reply_head *reply, const rm_exchange *exchange, bool with_cost);
+/* Counts what the caller is sent. */
+void rm_reply__note(rm_exchange *exchange, rm_slice body);
 void rm_reply__send(rm_exchange *exchange, const rm_reply_head *reply, int status, rm_slice body, int64_t body_bytes);
 /* An error of Remora's own, in the dialect's shape; the exchange is done. */
 void rm_exchange__fail(rm_exchange *exchange, int status, const char *type, const char *message);

@@ -90,8 +90,7 @@ static void pass(rm_exchange *exchange, rm_slice bytes, rm_blob *blob)
         }
         return;
     }
-    exchange->response_bytes += bytes.len;
-    exchange->last_write_ms = exchange->worker->exec->now_ms(exchange->worker->exec);
+    rm_reply__note(exchange, bytes);
     (void)(blob ? rm_req_write_blob(exchange->req, blob) : rm_req_write(exchange->req, bytes));
 }
 
@@ -196,6 +195,12 @@ static void end(rm_exchange *exchange, rm_status status)
  * ----------------------------------------------------------------------------------------------------------------------
  */
 
+/* RFC 5861, 4: an answer that says that the upstream failed is as good as none. */
+static bool is_failure(int status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
 static bool take_head(rm_exchange *exchange)
 {
     if (exchange->head)
@@ -262,9 +267,9 @@ void rm_exchange__relay(rm_exchange *exchange)
     if (exchange->closed || !exchange->subscriber.flight || exchange->relaying_now)
         return;
     exchange->relaying_now = true;
-    take_head(exchange);
     while (exchange->state != RM_EXCHANGE_DONE && !exchange->closed) {
-        take_head(exchange);
+        if (take_head(exchange) && is_failure(head_of(exchange)->status) && rm_exchange__serve_stale(exchange))
+            break;
         if (rm_req_replied(exchange->req) && rm_req_queued_bytes(exchange->req) > RM_WRITE_HIGH_BYTES)
             break;
         if (!take_next(exchange))

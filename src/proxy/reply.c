@@ -64,6 +64,16 @@ void rm_reply__add_remora(rm_reply_head *reply, const rm_exchange *exchange, boo
     rm_reply__add_usd(reply, RM_SLICE("x-litellm-response-cost"), exchange->cost_usd);
 }
 
+void rm_reply__note(rm_exchange *exchange, rm_slice body)
+{
+    exchange->response_bytes += body.len;
+    exchange->last_write_ms = exchange->worker->exec->now_ms(exchange->worker->exec);
+    if (!exchange->log_prompt)
+        return;
+    size_t room = RM_LOG_BODY_BYTES_MAX - exchange->log_answer.len;
+    (void)rm_buf_append(&exchange->log_answer, body.ptr, body.len < room ? body.len : room);
+}
+
 void rm_reply__send(rm_exchange *exchange, const rm_reply_head *head, int status, rm_slice body, int64_t body_bytes)
 {
     rm_reply reply = {
@@ -71,8 +81,7 @@ void rm_reply__send(rm_exchange *exchange, const rm_reply_head *head, int status
     exchange->status = status;
     if (exchange->first_byte_ns == 0)
         exchange->first_byte_ns = rm_proxy__now_ns();
-    exchange->response_bytes += body.len;
-    exchange->last_write_ms = exchange->worker->exec->now_ms(exchange->worker->exec);
+    rm_reply__note(exchange, body);
     bool whole = body_bytes >= 0 && (uint64_t)body_bytes == body.len;
     rm_exchange__move(exchange, whole ? RM_EXCHANGE_DONE : RM_EXCHANGE_RELAYING);
     /* A failure closes the connection; on_close says so in its turn. */

@@ -33,6 +33,8 @@ void rm_exchange__settle(rm_exchange *exchange)
         .upstream_ns = exchange->upstream_ns,
         .tries = exchange->tries,
         .peer = rm_req_peer(exchange->req),
+        .prompt = rm_blob_slice(exchange->log_prompt),
+        .answer = rm_buf_slice(&exchange->log_answer),
     };
     rm_observer_settle(worker->observer, &receipt, rm_proxy__wall_ms());
 }
