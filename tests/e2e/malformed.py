@@ -1,10 +1,12 @@
 """The table of malformed inputs: what each must come to. Read by test_malformed.py.
 
 HTTP     (name, bytes, outcome): a number is the status of a refusal: an error is answered, the connection closed, the upstream
-         not asked. "close" is a close without an answer. "ok" is well-formed after all and is answered 200. "late" is a fault
-         in a body that may already be on its way: the caller is refused or cut off, and the upstream never sees a whole request.
+         not asked. "ok" is well-formed after all and is answered 200. "late" is a fault in a body that may already be on its
+         way: the caller is refused or cut off, and the upstream never sees a whole request. "cut" is a message that its
+         sender ends in the middle: likewise.
 JSON     (name, body, outcome): "400", or "through": the upstream gets these very bytes and its answer comes back.
-STREAM   (name, bytes of the upstream's event stream, outcome): the caller gets these very bytes; "unstored" never becomes a
+STREAM   (name, bytes of the upstream's event stream, outcome): the caller gets these very bytes (the model has no price, so no
+         usage.cost is added); "unstored" never becomes a
          hit, "stored" does.
 """
 
@@ -37,14 +39,14 @@ ONE = b"%x\r\n%s\r\n" % (len(GOOD), GOOD)
 HTTP = [
     # ---- request line
     ("no method", line(b" /v1/models HTTP/1.1"), 400),
-    ("lower-case method", line(b"get /v1/models HTTP/1.1"), 400),
-    ("unknown method", line(b"FROB /v1/models HTTP/1.1"), 400),
+    ("lower-case method", line(b"get /v1/models HTTP/1.1"), 501),
+    ("unknown method", line(b"FROB /v1/models HTTP/1.1"), 501),
     ("method with a slash", line(b"G/T /v1/models HTTP/1.1"), 400),
     ("method with a colon", line(b"GET: /v1/models HTTP/1.1"), 400),
     ("method alone", line(b"GET"), 400),
     ("method and blank", line(b"GET "), 400),
     ("no target", line(b"GET  HTTP/1.1"), 400),
-    ("no version", line(b"GET /v1/models"), 400),
+    ("no version", line(b"GET /v1/models"), 505),
     ("blank in target", line(b"GET /v1/mo dels HTTP/1.1"), 400),
     ("tab in target", line(b"GET /v1/mo\tdels HTTP/1.1"), 400),
     ("tab before version", line(b"GET /v1/models\tHTTP/1.1"), 400),
@@ -52,14 +54,14 @@ HTTP = [
     ("DEL in target", line(b"GET /v1/mo\x7fdels HTTP/1.1"), 400),
     ("control in target", line(b"GET /v1/mo\x01dels HTTP/1.1"), 400),
     ("target without a slash", line(b"GET v1/models HTTP/1.1"), 400),
-    ("version 0.9", line(b"GET /v1/models HTTP/0.9"), 400),
-    ("version 1.2", line(b"GET /v1/models HTTP/1.2"), 400),
-    ("version 2.0", line(b"GET /v1/models HTTP/2.0"), 400),
-    ("version 11", line(b"GET /v1/models HTTP/11"), 400),
+    ("version 0.9", line(b"GET /v1/models HTTP/0.9"), 505),
+    ("version 1.2", line(b"GET /v1/models HTTP/1.2"), 505),
+    ("version 2.0", line(b"GET /v1/models HTTP/2.0"), 505),
+    ("version 11", line(b"GET /v1/models HTTP/11"), 505),
     ("version 1.10", line(b"GET /v1/models HTTP/1.10"), 400),
-    ("version 1", line(b"GET /v1/models HTTP/1"), 400),
-    ("version 1.", line(b"GET /v1/models HTTP/1."), 400),
-    ("version letters", line(b"GET /v1/models HTTP/a.b"), 400),
+    ("version 1", line(b"GET /v1/models HTTP/1"), 505),
+    ("version 1.", line(b"GET /v1/models HTTP/1."), 505),
+    ("version letters", line(b"GET /v1/models HTTP/a.b"), 505),
     ("lower-case version", line(b"GET /v1/models http/1.1"), 400),
     ("misspelt version", line(b"GET /v1/models HTP/1.1"), 400),
     ("behind version", line(b"GET /v1/models HTTP/1.1 x"), 400),
@@ -67,15 +69,15 @@ HTTP = [
     ("bare CR after request line", b"GET /v1/models HTTP/1.1\r" + END, 400),
     ("CR CR LF after request line", b"GET /v1/models HTTP/1.1\r\r\n" + END, 400),
     ("TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 40, 400),
-    ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     ("random bytes", bytes(range(128, 256)), 400),
     ("zeros", b"\0" * 64, 400),
-    ("SSH banner", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 400),
-    ("SMTP", b"EHLO example\r\n\r\n", 400),
-    ("target of 40 KiB", line(b"GET /" + b"a" * 40960 + b" HTTP/1.1"), 431),
-    ("query of 40 KiB", line(b"GET /v1/models?" + b"q=1&" * 10240 + b" HTTP/1.1"), 431),
-    ("leading blank lines", b"\r\n\r\n" + HEAD + END, "ok"),
-    ("a response", b"HTTP/1.1 200 OK\r\n\r\n", 400),
+    ("SSH banner", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 501),
+    ("SMTP", b"EHLO example\r\n\r\n", 501),
+    ("target of 40 KiB", line(b"GET /" + b"a" * 40960 + b" HTTP/1.1"), 414),
+    ("query of 40 KiB", line(b"GET /v1/models?" + b"q=1&" * 10240 + b" HTTP/1.1"), 414),
+    ("a leading blank line", b"\r\n" + HEAD + END, "ok"),
+    ("a response", b"HTTP/1.1 200 OK\r\n\r\n", 501),
     # ---- header lines
     ("blank before colon", header(b"X-A : b"), 400),
     ("tab before colon", header(b"X-A\t: b"), 400),
@@ -120,15 +122,16 @@ HTTP = [
     ("length and chunked", post(b"Content-Length: 38\r\n" + CHUNKED, ONE + b"0\r\n\r\n"), 400),
     ("chunked and length", post(CHUNKED + b"Content-Length: 38\r\n", ONE + b"0\r\n\r\n"), 400),
     ("chunked and length 0", post(CHUNKED + b"Content-Length: 0\r\n", ONE + b"0\r\n\r\n"), 400),
-    *[(f"coding {text!r}", post(b"Transfer-Encoding: " + text + b"\r\n", ONE + b"0\r\n\r\n"), 400) for text in (
+    *[(f"coding {text!r}", post(b"Transfer-Encoding: " + text + b"\r\n", ONE + b"0\r\n\r\n"), 501) for text in (
         b"gzip", b"identity", b"chunked, gzip", b"chunked, identity", b"xchunked", b"chunkedx", b"chunked;q=1", b"chunke",
-        b"\x0bchunked", b"chunked\x0b", b"\"chunked\"", b"chunked,chunked", b"chunked, chunked", b"'chunked'", b"c hunked", b"null",
-        b"cow", b"chunked\0")],
-    ("empty coding", post(b"Transfer-Encoding: \r\n", ONE + b"0\r\n\r\n"), 400),
-    ("coding twice", post(CHUNKED + CHUNKED, ONE + b"0\r\n\r\n"), 400),
-    ("coding twice, other", post(CHUNKED + b"Transfer-Encoding: identity\r\n", ONE + b"0\r\n\r\n"), 400),
+        b"\"chunked\"", b"chunked,chunked", b"chunked, chunked", b"'chunked'", b"c hunked", b"null", b"cow")],
+    *[(f"coding {text!r}", post(b"Transfer-Encoding: " + text + b"\r\n", ONE + b"0\r\n\r\n"), 400) for text in (
+        b"\x0bchunked", b"chunked\x0b", b"chunked\0")],
+    ("empty coding", post(b"Transfer-Encoding: \r\n", ONE + b"0\r\n\r\n"), 501),
+    ("coding twice", post(CHUNKED + CHUNKED, ONE + b"0\r\n\r\n"), 501),
+    ("coding twice, other", post(CHUNKED + b"Transfer-Encoding: identity\r\n", ONE + b"0\r\n\r\n"), 501),
     ("coding and blank before colon", post(b"Transfer-Encoding : chunked\r\n", ONE + b"0\r\n\r\n"), 400),
-    ("chunked in HTTP/1.0", b"POST /v1/chat/completions HTTP/1.0\r\n" + CHUNKED + END + ONE + b"0\r\n\r\n", 400),
+    ("chunked in HTTP/1.0", b"POST /v1/chat/completions HTTP/1.0\r\n" + CHUNKED + END + ONE + b"0\r\n\r\n", 501),
     ("chunked in capitals", post(b"TRANSFER-ENCODING: CHUNKED\r\n", ONE + b"0\r\n\r\n"), "ok"),
     # ---- chunks
     *[(f"chunk size {text!r}", chunks(text + b"\r\n" + GOOD + b"\r\n0\r\n\r\n"), "late") for text in (
@@ -154,11 +157,11 @@ HTTP = [
     ("chunk extension", chunks(b"26;name=\"value\"\r\n" + GOOD + b"\r\n0\r\n\r\n"), "ok"),
     ("trailer", chunks(ONE + b"0\r\nX-A: a\r\n\r\n"), "ok"),
     ("chunk size with zeros", chunks(b"0000026\r\n" + GOOD + b"\r\n0\r\n\r\n"), "ok"),
-    ("a cut body", post(b"Content-Length: 38\r\n", GOOD[:10]), "late"),
-    ("a cut chunk", chunks(b"26\r\n" + GOOD[:10]), "late"),
-    ("no last chunk", chunks(ONE), "late"),
-    ("cut in the head", b"POST /v1/chat/completions HTTP/1.1\r\nHos", "late"),
-    ("nothing at all", b"", "late"),
+    ("a cut body", post(b"Content-Length: 38\r\n", GOOD[:10]), "cut"),
+    ("a cut chunk", chunks(b"26\r\n" + GOOD[:10]), "cut"),
+    ("no last chunk", chunks(ONE), "cut"),
+    ("cut in the head", b"POST /v1/chat/completions HTTP/1.1\r\nHos", "cut"),
+    ("nothing at all", b"", "cut"),
 ]
 
 M = b'"model":"gpt-4.1-mini","messages":[{"role":"user","content":"x"}]'
@@ -175,7 +178,7 @@ JSON += [(name, b"{" + M + b"," + more + b"}", "through") for name, more in (
     ("a doubled key", b'"temperature":0,"temperature":1'), ("a doubled key inside", b'"metadata":{"a":1,"a":2}'),
     ("depth 200", b'"x":' + b"[" * 200 + b"]" * 200), ("a huge exponent", b'"x":1e99999999999999999999'),
     ("a tiny exponent", b'"x":1e-99999999999999999999'), ("minus zero", b'"temperature":-0.0'),
-    ("a long number", b'"x":' + b"9" * 5000), ("stream a number", b'"stream":1'), ("stream null", b'"stream":null'),
+    ("a long number", b'"x":' + b"9" * 4000), ("stream a number", b'"stream":1'), ("stream null", b'"stream":null'),
     ("n a string", b'"n":"2"'), ("n negative", b'"n":-1'), ("temperature a string", b'"temperature":"hot"'),
     ("stream_options a number", b'"stream_options":5'), ("stream_options null", b'"stream_options":null'),
     ("metadata a number", b'"metadata":7'), ("max_tokens a fraction", b'"max_tokens":1.5'),
@@ -188,7 +191,7 @@ JSON += [(name, body, "through") for name, body in (
 
 
 def chunk(choices, more=b""):
-    return (b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4.1-mini","choices":' + choices + more + b"}\n\n")
+    return (b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"unpriced","choices":' + choices + more + b"}\n\n")
 
 
 A = chunk(b'[{"index":0,"delta":{"role":"assistant","content":"a"},"finish_reason":null}]')

@@ -24,7 +24,7 @@ import json, os
 from litellm.integrations.custom_logger import CustomLogger
 
 class Recorder(CustomLogger):
-    async def async_log_success_event(self, kwargs, response, start, end):
+    async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
         payload = kwargs.get("standard_logging_object") or {}
         with open(os.environ["SPEND_FILE"], "a") as out:
             out.write(json.dumps({"cost": payload.get("response_cost"), "type": payload.get("call_type"),

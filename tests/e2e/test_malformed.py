@@ -1,4 +1,5 @@
 """Every row of malformed.py, and that Remora is well afterwards. One Remora takes a whole table."""
+import re
 import socket
 
 import httpx
@@ -27,36 +28,37 @@ def remora(tmp_path_factory, provider):
     program.stop()
 
 
-def converse(port, data):
-    """What comes back until the peer closes (None: it does not within a while), after our own half is closed."""
+def converse(port, data, outcome):
+    """What comes back until the peer closes, and whether it did. Well-formed requests are read to the end of the head."""
     with socket.create_connection(("127.0.0.1", port), timeout=15) as sock:
-        out, whole = b"", True
+        out = b""
         try:
             sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
+            if outcome == "cut":
+                sock.shutdown(socket.SHUT_WR)
             while piece := sock.recv(65536):
                 out += piece
+                if outcome == "ok" and b"\r\n\r\n" in out:
+                    return out, False
         except (BrokenPipeError, ConnectionResetError):
             pass
         except TimeoutError:
-            whole = False
-        return out, whole
+            return out, False
+        return out, True
 
 
 @pytest.mark.parametrize("data,outcome", [pytest.param(d, o, id=n) for n, d, o in HTTP])
 def test_http(remora, provider, data, outcome):
     asked = provider.count
-    out, closed = converse(remora.port, data)
+    out, closed = converse(remora.port, data, outcome)
     if outcome == "ok":
         assert out.startswith(b"HTTP/1.1 200"), out[:200]
         return
     assert closed, f"the connection was left open after {out[:200]}"
     assert provider.count == asked, "a malformed request reached the upstream"
-    assert out.count(b"HTTP/1.1 ") <= 1, out[:400]
-    if outcome == "late":
+    assert len(re.findall(rb"HTTP/1\.1 \d", out)) <= 1, out[:400]
+    if outcome in ("late", "cut"):
         assert out == b"" or out.startswith((b"HTTP/1.1 400", b"HTTP/1.1 408", b"HTTP/1.1 413")), out[:200]
-    elif outcome == "close":
-        assert out == b""
     else:
         assert out.startswith(b"HTTP/1.1 %d" % outcome), out[:200]
 
@@ -64,8 +66,10 @@ def test_http(remora, provider, data, outcome):
 @pytest.mark.parametrize("body,outcome", [pytest.param(b, o, id=n) for n, b, o in JSON])
 def test_json(remora, provider, body, outcome):
     asked = provider.count
-    answer = httpx.post(remora.base + "/chat/completions", content=body, timeout=20,
-                        headers={"content-type": "application/json", "authorization": "Bearer k"})
+    # A namespace for each row: a row that differs from another in neutral parts only would be a hit.
+    answer = httpx.post(remora.base + "/chat/completions", content=body, timeout=20, headers={
+        "content-type": "application/json", "authorization": "Bearer k",
+        "x-remora-cache-namespace": str([b for _, b, _ in JSON].index(body))})
     if provider.count > asked:
         assert provider.last.body == body
     if outcome == "400":
@@ -82,7 +86,7 @@ def test_stream(remora, provider, request, events, outcome):
             answer.chunk(events[begin:begin + 1021])
         answer.end_stream()
     provider.script = script
-    body = chat_body(request.node.name, stream=True, stream_options={"include_usage": True})
+    body = {**chat_body(request.node.name, stream=True, stream_options={"include_usage": True}), "model": "unpriced"}
     headers = {"authorization": "Bearer k"}
     try:
         for turn in range(2):

@@ -189,11 +189,15 @@ class Upstream:
             answer.whole({"path": request.target, "number": number})
         else:
             try:
-                body = json.loads(request.body)
+                body = json.loads(request.body.decode(), parse_constant=refuse)
             except ValueError:
                 answer.whole({"error": {"message": "not JSON", "type": "invalid_request_error", "code": 400}}, 400)
                 return
             maker(body if isinstance(body, dict) else {}, number, answer)
+
+
+def refuse(constant):
+    raise ValueError(constant)  # NaN and Infinity, which Python's parser would take
 
 
 def words(number):
