@@ -191,31 +191,31 @@ static int socket_open(const char *text, rm_address *address, const rm_server_op
     return fd;
 }
 
-rm_status rm_listener_open(rm_loop *loop, const char *text, const rm_server_options *options,
+rm_status rm_listener_open(rm_loop *loop, const char *address, const rm_server_options *options,
                            rm_listener **ret_listener)
 {
     rm_listener *listener;
-    rm_address address;
-    rm_status status = rm_net__address_parse(text, &address);
+    rm_address parsed;
+    rm_status status = rm_net__address_parse(address, &parsed);
 
     if (status != RM_OK)
         return status;
     listener = rm_calloc(1, sizeof(*listener));
     if (!listener)
         return RM_ENOMEM;
-    listener->fd = socket_open(text, &address, options);
+    listener->fd = socket_open(address, &parsed, options);
     if (listener->fd < 0) {
-        rm_log(RM_LOG_ERROR, "net", "cannot listen on %s: %s", text, uv_strerror(-errno));
+        rm_log(RM_LOG_ERROR, "net", "cannot listen on %s: %s", address, uv_strerror(-errno));
         rm_free(listener);
         return RM_EIO;
     }
     listener->loop = loop;
     listener->options = *options;
-    listener->is_unix = address.sock.any.sa_family == AF_UNIX;
+    listener->is_unix = parsed.sock.any.sa_family == AF_UNIX;
     listener->port = socket_port(listener->fd);
     listener->backoff.fire = on_backoff;
     if (listener->is_unix)
-        memcpy(listener->unix_path, address.sock.un.sun_path, sizeof(listener->unix_path));
+        memcpy(listener->unix_path, parsed.sock.un.sun_path, sizeof(listener->unix_path));
     rm_list_init(&listener->conns);
     rm_map_init(&listener->addresses);
     if (uv_poll_init(&loop->uv, &listener->poll, listener->fd) != 0) {
