@@ -132,6 +132,16 @@ void rm_bench__gzip_begin(rm_buf *out);
 void rm_bench__gzip_block(rm_buf *out, rm_slice bytes);
 void rm_bench__gzip_end(rm_buf *out, rm_slice all);
 
+typedef struct rm_bench_sha256 {
+    uint32_t state[8];
+    uint64_t length;
+    uint8_t held[64];
+} rm_bench_sha256;
+#define RM_BENCH_SHA256_TEXT 65
+void rm_bench__sha256_init(rm_bench_sha256 *hash);
+void rm_bench__sha256_update(rm_bench_sha256 *hash, rm_slice bytes);
+void rm_bench__sha256_final(rm_bench_sha256 *hash, char text[RM_BENCH_SHA256_TEXT]); /* lower-case digits and NUL */
+
 /* The mark in every answer of the mock by which an answer is known to belong to its question. */
 #define RM_BENCH_REF_PREFIX "ref:"
 uint64_t rm_bench__ref(rm_slice last_user_text);

@@ -1,7 +1,10 @@
 /* What a measurement says: medians over rounds, ratios of two targets, as a table or as JSON. */
-#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,20 +128,46 @@ static void cpu_model(char *text, size_t bytes)
     fclose(file);
 }
 
+/* The first line that a program prints, without a shell; "" if it does not run. */
+static void first_line(char *const argv[], char *text, size_t bytes)
+{
+    int ends[2];
+    text[0] = 0;
+    if (pipe(ends) != 0)
+        return;
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addclose(&actions, ends[0]);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    pid_t pid;
+    bool runs = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ) == 0;
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (runs) {
+        size_t len = 0;
+        ssize_t got;
+        while (len + 1 < bytes && (got = read(ends[0], text + len, bytes - 1 - len)) > 0)
+            len += (size_t)got;
+        text[len] = 0;
+        text[strcspn(text, "\n")] = 0;
+        waitpid(pid, NULL, 0);
+    }
+    close(ends[0]);
+}
+
 /* REMORA_REVISION if set (a script that knows better), else what git says of the current folder. */
 static void revision(char *text, size_t bytes)
 {
+    char git[] = "git", describe[] = "describe", always[] = "--always", dirty[] = "--dirty";
+    char *const argv[] = {git, describe, always, dirty, NULL};
     const char *given = getenv("REMORA_REVISION");
-    snprintf(text, bytes, "%s", given ? given : "unknown");
-    FILE *git = given ? NULL : popen("git describe --always --dirty 2>/dev/null", "r");
-    if (!git)
-        return;
-    char line[128];
-    if (fgets(line, sizeof(line), git)) {
-        line[strcspn(line, "\n")] = 0;
-        snprintf(text, bytes, "%s", line);
-    }
-    pclose(git);
+    if (given)
+        snprintf(text, bytes, "%s", given);
+    else
+        first_line(argv, text, bytes);
+    if (!text[0])
+        snprintf(text, bytes, "unknown");
 }
 
 static void append_origin(const rm_load_options *options, rm_buf *out)
@@ -298,19 +327,38 @@ rm_status rm_load__report_table(const rm_load_options *options, const rm_load_re
 /* ---- another process
  * --------------------------------------------------------------------------------------------------------- */
 
+/* Reads the start of a file of /proc: numbers between blanks. Returns how many there were. */
+static size_t read_numbers(const char *path, uint64_t *numbers, size_t count)
+{
+    char text[256] = "";
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    if (!fgets(text, sizeof(text), file))
+        text[0] = 0;
+    fclose(file);
+    rm_slice rest = rm_slice_cstr(text), part;
+    size_t found = 0;
+    while (found < count && rm_slice_split(&rest, ' ', &part) && rm_parse_u64(part, &numbers[found]) == RM_OK)
+        found++;
+    return found;
+}
+
 /* The scheduler's nanosecond count of every thread where the kernel gives it, for a tick is 10 ms. */
 static uint64_t threads_cpu_ns(uint64_t pid)
 {
-    char path[96];
-    uint64_t sum = 0;
-    snprintf(path, sizeof(path), "cat /proc/%llu/task/*/schedstat 2>/dev/null", (unsigned long long)pid);
-    FILE *file = popen(path, "r");
-    if (!file)
+    char path[512];
+    uint64_t sum = 0, cpu_ns;
+    snprintf(path, sizeof(path), "/proc/%llu/task", (unsigned long long)pid);
+    DIR *tasks = opendir(path);
+    if (!tasks)
         return 0;
-    unsigned long long cpu_ns;
-    while (fscanf(file, "%llu %*u %*u", &cpu_ns) == 1)
-        sum += cpu_ns;
-    pclose(file);
+    for (struct dirent *entry; (entry = readdir(tasks));) {
+        snprintf(path, sizeof(path), "/proc/%llu/task/%s/schedstat", (unsigned long long)pid, entry->d_name);
+        if (read_numbers(path, &cpu_ns, 1) == 1)
+            sum += cpu_ns;
+    }
+    closedir(tasks);
     return sum;
 }
 
@@ -321,11 +369,8 @@ void rm_load__process_read(uint64_t pid, uint64_t *ret_cpu_us, uint64_t *ret_rss
         return;
     *ret_cpu_us = threads_cpu_ns(pid) / 1000;
     char path[64];
+    uint64_t pages[2];
     snprintf(path, sizeof(path), "/proc/%llu/statm", (unsigned long long)pid);
-    FILE *file = fopen(path, "r");
-    unsigned long long pages;
-    if (file && fscanf(file, "%*u %llu", &pages) == 1)
-        *ret_rss_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    if (file)
-        fclose(file);
+    if (read_numbers(path, pages, RM_COUNT(pages)) == RM_COUNT(pages))
+        *ret_rss_bytes = pages[1] * (uint64_t)sysconf(_SC_PAGESIZE);
 }

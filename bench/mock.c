@@ -317,7 +317,6 @@ static void on_close(void *user, rm_status why)
     }
     if (call->timer)
         rm_mock__timer_give(call->mock, call->timer);
-    rm_mock__other_release(call);
     rm_mock__script_deinit(&call->script);
     rm_buf_deinit(&call->body);
 }
@@ -523,7 +522,8 @@ int rm_bench_mock(int argc, char **argv)
     if (code >= 0)
         return code;
     raise_file_limit();
-    signal(SIGPIPE, SIG_IGN);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
     rm_mock__stats_init(&mock.stats);
     rm_map_init(&mock.failed);
     rm_mock__script_init(&mock.canned_body);

@@ -9,8 +9,8 @@
 #define JSON_TOKEN_BYTES 5
 
 static const char *const plain_words[] = {
-    "the ",    "answer ", "of ",    "a ",     "river ",  "is ",    "often ", "found ",  "where ", "stones ", "meet ",
-    "water, ", "and ",    "light ", "keeps ", "time ",   "with ",  "small ", "things ", "that ",  "move ",   "slowly ",
+    "the ",    "answer ",  "of ",    "a ",     "river ",  "is ",    "often ", "found ",  "where ", "stones ", "meet ",
+    "water, ", "and ",     "light ", "keeps ", "time ",   "with ",  "small ", "things ", "that ",  "move ",   "slowly ",
     "under ",  "bridges ", ". ",     "Some ",  "people ", "count ", "them, ", "others ", "walk ",  "on ",
 };
 static const char *const unicode_words[] = {

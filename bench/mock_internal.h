@@ -218,8 +218,8 @@ struct rm_mock_call {
     rm_mock_timer *timer;
     size_t next; /* piece */
     double due_ms;
-    void *digest;         /* EVP_MD_CTX of an upload */
-    uint64_t body_length; /* of an upload */
+    rm_bench_sha256 digest; /* of an upload */
+    uint64_t body_length;   /* of an upload */
     uint64_t download_left;
 };
 
@@ -235,7 +235,6 @@ void rm_mock__other_begin(rm_mock_call *call);
 void rm_mock__other_body(rm_mock_call *call, rm_slice bytes);
 void rm_mock__other_end(rm_mock_call *call);
 void rm_mock__other_drained(rm_mock_call *call);
-void rm_mock__other_release(rm_mock_call *call);
 
 /* The second listener; NULL is fine for close. */
 rm_status rm_mock__raw_open(rm_mock *mock, const char *address, struct rm_mock_raw **ret_raw) RM_WARN_UNUSED;

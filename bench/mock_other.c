@@ -1,7 +1,5 @@
 /* Unknown paths: whatever is sent is taken as it comes and hashed, and the hash is the answer; with body-bytes set
  * (x-mock-body-bytes, or ?bytes=N) that many bytes come back instead, made as they go out. */
-#include <openssl/evp.h>
-
 #include "mock_internal.h"
 
 #define DOWNLOAD_PIECE 16384
@@ -17,27 +15,15 @@ static uint64_t asked_bytes(const rm_mock_call *call)
 
 void rm_mock__other_begin(rm_mock_call *call)
 {
-    call->digest = EVP_MD_CTX_new();
-    if (!call->digest || EVP_DigestInit_ex(call->digest, EVP_sha256(), NULL) != 1)
-        rm_req_abort(call->req);
+    rm_bench__sha256_init(&call->digest);
 }
 
 void rm_mock__other_body(rm_mock_call *call, rm_slice bytes)
 {
     call->body_length += bytes.len;
-    if (call->digest)
-        EVP_DigestUpdate(call->digest, bytes.ptr, bytes.len);
+    rm_bench__sha256_update(&call->digest, bytes);
     if (call->plan.echo && call->body.len < RM_MOCK_LAST_BYTES_MAX)
         rm_buf_append_slice(&call->body, bytes);
-}
-
-static void append_digest(rm_mock_call *call, rm_buf *out)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    EVP_DigestFinal_ex(call->digest, digest, &len);
-    for (unsigned i = 0; i < len; i++)
-        rm_buf_appendf(out, "%02x", digest[i]);
 }
 
 /* Bytes 0..250 over and over: a prime period, so that a piece lost or doubled shows. */
@@ -90,9 +76,9 @@ void rm_mock__other_end(rm_mock_call *call)
         rm_mock__script_append_string(out, head->target);
         rm_buf_append_cstr(out, ",\"content_type\":");
         rm_mock__script_append_string(out, rm_http_header(head, "content-type"));
-        rm_buf_appendf(out, ",\"length\":%llu,\"sha256\":\"", (unsigned long long)call->body_length);
-        append_digest(call, out);
-        rm_buf_append_cstr(out, "\"}");
+        char digest[RM_BENCH_SHA256_TEXT];
+        rm_bench__sha256_final(&call->digest, digest);
+        rm_buf_appendf(out, ",\"length\":%llu,\"sha256\":\"%s\"}", (unsigned long long)call->body_length, digest);
         rm_mock__script_cut(&call->script);
     }
     rm_mock__send_begin(call);
@@ -102,10 +88,4 @@ void rm_mock__other_drained(rm_mock_call *call)
 {
     if (call->download_left > 0)
         download(call);
-}
-
-void rm_mock__other_release(rm_mock_call *call)
-{
-    EVP_MD_CTX_free(call->digest);
-    call->digest = NULL;
 }

@@ -366,10 +366,12 @@ rm_status rm_mock__raw_open(rm_mock *mock, const char *address, struct rm_mock_r
     const char *colon = strrchr(address, ':');
     char host[64];
     struct sockaddr_in where;
-    if (!colon || (size_t)(colon - address) >= sizeof(host))
+    uint64_t port;
+    if (!colon || (size_t)(colon - address) >= sizeof(host) || rm_parse_u64(rm_slice_cstr(colon + 1), &port) != RM_OK ||
+        port > UINT16_MAX)
         return RM_EINVAL;
     snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
-    if (uv_ip4_addr(host, atoi(colon + 1), &where) != 0)
+    if (uv_ip4_addr(host, (int)port, &where) != 0)
         return RM_EINVAL;
     struct rm_mock_raw *raw = rm_calloc(1, sizeof(*raw));
     if (!raw)

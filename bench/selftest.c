@@ -135,6 +135,27 @@ static void test_encoders(void)
     rm_buf_deinit(&out);
 }
 
+static void test_sha256(void)
+{
+    /* FIPS 180-4's examples, whole and in pieces. */
+    static const char text[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    static const char expected[] = "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1";
+    char got[RM_BENCH_SHA256_TEXT];
+    rm_bench_sha256 hash;
+    for (size_t piece = 1; piece < sizeof(text); piece++) {
+        rm_bench__sha256_init(&hash);
+        for (size_t at = 0; at < sizeof(text) - 1; at += piece) {
+            size_t left = sizeof(text) - 1 - at;
+            rm_bench__sha256_update(&hash, rm_slice_make(text + at, left < piece ? left : piece));
+        }
+        rm_bench__sha256_final(&hash, got);
+        EXPECT(strcmp(got, expected) == 0);
+    }
+    rm_bench__sha256_init(&hash);
+    rm_bench__sha256_final(&hash, got);
+    EXPECT(strcmp(got, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855") == 0);
+}
+
 int rm_bench_selftest(int argc, char **argv)
 {
     int code = rm_bench__options_parse("remora-bench selftest", NULL, 0, argc, argv);
@@ -145,6 +166,10 @@ int rm_bench_selftest(int argc, char **argv)
     test_prompts();
     test_mix();
     test_encoders();
-    printf(failures ? "selftest: %u failed\n" : "selftest: all well\n", failures);
+    test_sha256();
+    if (failures > 0)
+        printf("selftest: %u failed\n", failures);
+    else
+        printf("selftest: all well\n");
     return failures ? 1 : 0;
 }
