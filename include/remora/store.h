@@ -13,7 +13,8 @@ typedef struct rm_store_reader rm_store_reader;
 
 typedef struct rm_store_options {
     const char *folder;        /* made if missing (0700) */
-    uint64_t bytes_max;        /* of the cache, as it lies on disk; eviction keeps below */
+    uint64_t bytes_max;        /* of the cache's file, which never grows past it (raised to 4 MiB); an eighth, at most
+                                * 256 MiB, of it stays free for copies on write */
     const rm_clock *clock;
     bool read_only;            /* look at it while another process serves; writes are RM_EREFUSED */
     bool compress;             /* zstd where it saves at least an eighth of a value over RM_STORE_COMPRESS_BYTES_MIN */
@@ -58,12 +59,14 @@ void rm_store_reader_destroy(rm_store_reader *reader);
 /* Reader's thread. Fills ret_record with pointers into the map (or the reader's scratch where it was compressed), valid
  * until rm_store_release on this reader, which must come before control returns to the loop; nothing else is read in
  * between. Expired records are found too (expires_ms says) until stale_until_ms. Counts the use for eviction.
- * RM_ENOTFOUND; RM_ECORRUPT (checksum or version; it is queued for deletion); RM_EIO. */
+ * RM_ENOTFOUND; RM_ECORRUPT (checksum or version; it is queued for deletion); RM_EIO (also for good once the environment
+ * is known to be damaged, a memory fault in the map included: crash.c). RM_ENOMEM. */
 rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_record) RM_WARN_UNUSED;
 void rm_store_release(rm_store_reader *reader);
 
 /* Any thread. Copies the record's slices into one queue node; stored within milliseconds.
- * RM_EBUSY: the queue is full (drop it). RM_ETOOBIG: over RM_STORE_RECORD_BYTES_MAX. RM_ENOMEM. */
+ * RM_EBUSY: the queue is full (drop it). RM_ETOOBIG: over RM_STORE_RECORD_BYTES_MAX, or id or content_type over 256
+ * bytes. RM_EIO: the store has failed. RM_EREFUSED: read-only. RM_ENOMEM. */
 rm_status rm_store_put(rm_store *store, const rm_record *record) RM_WARN_UNUSED;
 rm_status rm_store_delete(rm_store *store, rm_key128 key) RM_WARN_UNUSED;
 
