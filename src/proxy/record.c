@@ -67,6 +67,14 @@ static void gather(void *user, const rm_blob *chunk)
         append_free_of_charge(to->op, &to->text, chunk);
 }
 
+/* One entry serves both forms, so a stream that does not make a whole answer is none to keep. */
+static bool is_whole(rm_fetch *fetch, rm_slice events)
+{
+    rm_buf *render = &fetch->worker->render;
+    rm_buf_clear(render);
+    return rm_provider_events_to_body(fetch->op, events, render) == RM_OK;
+}
+
 void rm_fetch__record_events(rm_fetch *fetch)
 {
     if (!may_keep(fetch, true))
@@ -75,9 +83,9 @@ void rm_fetch__record_events(rm_fetch *fetch)
     gathering all = {.op = fetch->op};
     rm_buf_init(&all.text, RM_STORE_RECORD_BYTES_MAX);
     if (rm_flight_each(fetch->flight, gather, &all)) {
-        if (all.text.status == RM_OK)
+        if (all.text.status == RM_OK && is_whole(fetch, rm_buf_slice(&all.text)))
             keep(fetch, RM_RECORD_EVENTS, rm_buf_slice(&all.text));
-        else
+        else if (all.text.status != RM_OK)
             rm_observer_fault(fetch->worker->observer, RM_STAGE_RECORD);
     }
     rm_buf_deinit(&all.text);
