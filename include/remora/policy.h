@@ -11,12 +11,12 @@
 /* ---- who ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct rm_tenant {
-    rm_key128 scope;   /* whose cache entries: key, team or shared, by configuration */
-    rm_key128 id;      /* who, for reports; never the credential itself */
-    char id_text[36];  /* hexadecimal id, or "anonymous" */
-    bool anonymous;    /* no credential */
-    bool refused;      /* anonymous: refuse */
-    bool cacheable;    /* may be served from and stored in the cache, and merged */
+    rm_key128 scope;  /* whose cache entries: key, team or shared, by configuration */
+    rm_key128 id;     /* who, for reports; never the credential itself */
+    char id_text[36]; /* hexadecimal id, or "anonymous" */
+    bool anonymous;   /* no credential */
+    bool refused;     /* anonymous: refuse */
+    bool cacheable;   /* may be served from and stored in the cache, and merged */
 } rm_tenant;
 
 /* The credential is Authorization, x-api-key and api-key together, HMAC-SHA256 under the install secret (RFC 2104); with
@@ -29,20 +29,20 @@ rm_status rm_policy_identify(const rm_config *config, const uint8_t secret[32], 
 /* x-remora-* request headers, Cache-Control and the body's `cache` in one: the strictest of each. */
 typedef struct rm_controls {
     bool no_cache, no_store, only_if_cached, bypass;
-    int64_t ttl_ms;       /* -1: not given */
-    int64_t max_age_ms;   /* oldest answer that will do; -1: any (s-maxage, max-age) */
+    int64_t ttl_ms;            /* -1: not given */
+    int64_t max_age_ms;        /* oldest answer that will do; -1: any (s-maxage, max-age) */
     int64_t stale_if_error_ms; /* -1: configuration's */
-    rm_slice name_space;  /* empty: default */
-    rm_slice invalid;     /* name of the first x-remora-* header that cannot be understood: 400 */
+    rm_slice name_space;       /* empty: default */
+    rm_slice invalid;          /* name of the first x-remora-* header that cannot be understood: 400 */
 } rm_controls;
 rm_controls rm_policy_controls(const rm_http_head *head, const rm_request_info *info /* may be NULL */);
 
 /* What the exchange does. */
 typedef struct rm_decision {
     bool lookup, store, merge;
-    rm_outcome outcome;   /* what the caller is told unless a hit or merge comes: MISS or BYPASS */
+    rm_outcome outcome; /* what the caller is told unless a hit or merge comes: MISS or BYPASS */
     rm_reason reason;
-    uint64_t ttl_ms;      /* for what is stored */
+    uint64_t ttl_ms; /* for what is stored */
 } rm_decision;
 /* info NULL: not a known path, or a body that is no JSON object. */
 rm_decision rm_policy_decide(const rm_config *config, const rm_tenant *tenant, const rm_controls *controls,

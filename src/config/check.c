@@ -133,7 +133,11 @@ static void check_model_upstream(rm_config_reader *reader, rm_config_model_draft
     char known[256] = "";
     size_t len = 0;
 
-    draft->model.upstream = draft->upstream_name ? find_upstream(reader, draft->upstream_name) : reader->upstreams;
+    if (!draft->upstream_name) {
+        draft->model.upstream = reader->upstreams;
+        return;
+    }
+    draft->model.upstream = find_upstream(reader, draft->upstream_name);
     if (draft->model.upstream)
         return;
     for (size_t i = 0; i < reader->config->upstream_count && len < sizeof(known); i++)
@@ -156,7 +160,7 @@ static int compare_drafts(const void *a, const void *b)
 /* The catalogue is sorted, so that it can be searched by halves. */
 static void finish_models(rm_config_reader *reader)
 {
-    size_t count = reader->config->model_count;
+    size_t count = reader->drafts ? reader->config->model_count : 0;
     rm_config_model *models = rm_arena_calloc(&reader->config->arena, (count ? count : 1) * sizeof(*models));
 
     if (!models) {

@@ -380,37 +380,36 @@ static bool set_text(rm_config_reader *reader, const rm_config_option *option, v
     return true;
 }
 
+static bool set_choice(rm_config_reader *reader, const rm_config_option *option, void *field, rm_slice text,
+                       unsigned line)
+{
+    const rm_config_word *word = rm_config__word_find(option->words, text);
+
+    if (!word)
+        return refuse_word(reader, option, text, line);
+    if (option->kind == RM_KIND_CHOICE)
+        memcpy(field, &word->value, sizeof(int));
+    else if (option->kind == RM_KIND_CHOICE_BOOL)
+        *(bool *)field = word->value != 0;
+    else
+        *(const char **)field = word->word;
+    return true;
+}
+
 bool rm_config__set(rm_config_reader *reader, const rm_config_option *option, void *base, rm_slice text, unsigned line)
 {
     void *field = (char *)base + option->offset;
-    const rm_config_word *word = NULL;
 
     if (kinds[option->kind].number)
         return set_number(reader, option, field, text, line);
-    if (option->words) {
-        word = rm_config__word_find(option->words, text);
-        if (!word)
-            return refuse_word(reader, option, text, line);
-    }
-    switch (option->kind) {
-    case RM_KIND_SWITCH:
-        if (set_switch(text, field))
-            return true;
-        rm_config__mistake(reader, line, option->path, "\"%s\" is neither on nor off; write on or off",
-                           show(text).text);
-        return false;
-    case RM_KIND_CHOICE:
-        memcpy(field, &word->value, sizeof(int));
-        return true;
-    case RM_KIND_CHOICE_BOOL:
-        *(bool *)field = word->value != 0;
-        return true;
-    case RM_KIND_CHOICE_TEXT:
-        *(const char **)field = word->word;
-        return true;
-    default:
+    if (option->words)
+        return set_choice(reader, option, field, text, line);
+    if (option->kind != RM_KIND_SWITCH)
         return set_text(reader, option, field, text, line);
-    }
+    if (set_switch(text, field))
+        return true;
+    rm_config__mistake(reader, line, option->path, "\"%s\" is neither on nor off; write on or off", show(text).text);
+    return false;
 }
 
 bool rm_config__set_flag(rm_config_reader *reader, const rm_config_option *option, void *base, rm_slice text,

@@ -83,7 +83,7 @@ static void test_places_of_credentials(void **state)
 static void test_anonymous(void **state)
 {
     const char *const *const nobody[] = {NULL, LINES("host: h"), LINES("authorization:"),
-                                                LINES("authorization: Bearer"), LINES("x-api-key:")};
+                                         LINES("authorization: Bearer"), LINES("x-api-key:")};
     rm_config config = {0};
 
     (void)state;
