@@ -93,11 +93,13 @@ typedef struct rm_reply {
 /* Sends the head and the first bytes of the body (may be empty) in one write where it can. Once a request.
  * Net adds Date, Content-Length or Transfer-Encoding, Connection; leaves the body out for HEAD, 204 and 304.
  * With body.len == body_bytes the answer is complete and rm_req_end is not needed. Bytes are copied if the kernel does
- * not take them at once. RM_ENOMEM and RM_ERESET: the connection is closed and on_close will follow. */
+ * not take them at once. RM_ENOMEM and RM_ERESET: the connection is closed and on_close will follow.
+ * RM_EINVAL: replied before, or more body than was announced; nothing was sent (the same for rm_req_write). */
 rm_status rm_req_reply(rm_req *req, const rm_reply *reply, rm_slice body);
 rm_status rm_req_write(rm_req *req, rm_slice bytes);
 rm_status rm_req_write_blob(rm_req *req, rm_blob *blob); /* keeps a reference instead of a copy */
-void rm_req_end(rm_req *req);                            /* the body is complete */
+/* The body is complete. Less than was announced, or no reply at all, is rm_req_abort. */
+void rm_req_end(rm_req *req);
 void rm_req_abort(rm_req *req); /* cuts the connection, so that the caller sees a broken answer */
 bool rm_req_replied(const rm_req *req);
 size_t rm_req_queued_bytes(const rm_req *req); /* accepted and not yet taken by the kernel */

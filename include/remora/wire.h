@@ -36,7 +36,7 @@ typedef struct rm_http_head {
 /* First header of that name (ASCII case-insensitive), {NULL,0} if none. */
 rm_slice rm_http_header(const rm_http_head *head, const char *name);
 
-/* What ended a parse; each has its HTTP status (rm_http_error_status): 400, 413, 414, 417, 431, 501, 505. */
+/* What ended a parse; each has its HTTP status (rm_http_error_status): 400, 414, 417, 431, 501, 503, 505. */
 typedef enum rm_http_error {
     RM_HTTP_OK = 0,
     RM_HTTP_BAD_SYNTAX,          /* llhttp strict: bare LF, obs-fold, bad token, bad chunk size … */
