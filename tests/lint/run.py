@@ -290,15 +290,24 @@ OPTIONS_BEGIN, OPTIONS_END = "<!-- options: begin -->", "<!-- options: end -->"
 
 
 def described_options():
-    program = build_dir / "bin" / "remora"
-    done = run(str(program), "check", "--describe", "markdown")
+    """The table that the configuration module prints; None where the build has no libraries yet."""
+    libraries = [build_dir / f"libremora_{name}.a" for name in ("config", "base")]
+    if not all(library.exists() for library in libraries):
+        return None
+    sanitizers = re.search(r"^REMORA_SANITIZE:\w+=(.+)$", text_of(build_dir / "CMakeCache.txt"), re.M)
+    program = ROOT / "build" / "lint" / "describe"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    built = run("cc", "-std=gnu11", "-D_GNU_SOURCE", "-Iinclude", "-o", str(program), "tests/lint/describe.c",
+                *map(str, libraries), "-lyaml", "-lxxhash", "-lcrypto", "-lpthread", "-lm",
+                *([f"-fsanitize={sanitizers.group(1)}"] if sanitizers else []))
+    done = run(str(program)) if built.returncode == 0 else built
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def check_readme():
     described = described_options()
     if described is None:
-        yield f"{place(build_dir)}/bin/remora check --describe markdown failed"
+        yield f"{place(build_dir)} has no libraries that print the options; build it first"
         return
     readme = text_of(ROOT / "README.md")
     written = readme.partition(OPTIONS_BEGIN)[2].partition(OPTIONS_END)[0].strip()
@@ -312,7 +321,7 @@ def write_readme():
     _, end, after = rest.partition(OPTIONS_END)
     described = described_options()
     if described is None or not begin or not end:
-        sys.exit("run.py: remora is not built, or README.md has lost its marks")
+        sys.exit("run.py: that build folder is not built, or README.md has lost its marks")
     path.write_text(f"{before}{begin}\n{described}\n{end}{after}", encoding="utf-8")
 
 
