@@ -248,7 +248,7 @@ BANNED = {
     "atoll": "rm_parse_u64", "atof": "rm_parse_f64", "rand": "rm_rng", "srand": "rm_rng", "random": "rm_rng",
     "drand48": "rm_rng", "alloca": "rm_arena", "tmpnam": "mkstemp", "mktemp": "mkstemp", "system": "nothing",
     "popen": "nothing", "gmtime": "gmtime_r", "localtime": "localtime_r", "scanf": "rm_parse_*",
-    "sscanf": "rm_parse_*", "gethostbyname": "getaddrinfo", "signal": "sigaction or the loop's",
+    "sscanf": "rm_parse_*", "gethostbyname": "getaddrinfo",
 }
 
 
