@@ -50,7 +50,7 @@ static rm_status post_or_free(rm_store *store, rm_store__op *op)
 {
     rm_status status = rm_store__post(store, op);
     if (status)
-        rm_free(op);
+        rm_store__op_unref(op);
     return status;
 }
 
@@ -87,7 +87,13 @@ rm_status rm_store_put(rm_store *store, const rm_record *record)
         return RM_ENOMEM;
     op->key = record->key;
     rm_store__record_write(record, op->data);
-    return post_or_free(store, op);
+    rm_store__pending_add(store, op);
+    status = rm_store__post(store, op);
+    if (status) {
+        rm_store__pending_remove(store, op->key, op);
+        rm_store__op_unref(op);
+    }
+    return status;
 }
 
 rm_status rm_store_delete(rm_store *store, rm_key128 key)
@@ -98,6 +104,7 @@ rm_status rm_store_delete(rm_store *store, rm_key128 key)
     if (!op)
         return RM_ENOMEM;
     op->key = key;
+    rm_store__pending_remove(store, key, NULL);
     return post_or_free(store, op);
 }
 

@@ -103,15 +103,31 @@ static rm_status fail_read(rm_store_reader *reader, rm_key128 key, rm_status sta
     return RM_EIO;
 }
 
+static rm_status read_pending(rm_store_reader *reader, rm_record *ret_record)
+{
+    rm_record record;
+    rm_store__record_unsealed(reader->held_op->data, &record);
+    if (gone(reader->store, &record)) {
+        rm_store_release(reader);
+        return RM_ENOTFOUND;
+    }
+    rm_store__policy_use(&reader->store->policy, record.key);
+    *ret_record = record;
+    return RM_OK;
+}
+
 rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
 {
     rm_store *store = reader->store;
     rm_record record;
-    RM_CHECK(!reader->held);
+    RM_CHECK(!reader->held && !reader->held_op);
     if (atomic_load_explicit(&store->failed, memory_order_relaxed))
         return RM_EIO;
     if (rm_fault(RM_FAULT_STORE_READ))
         return fail_read(reader, key, RM_EIO);
+    reader->held_op = rm_store__pending_get(store, key);
+    if (reader->held_op)
+        return read_pending(reader, ret_record);
     if (!reader->txn)
         return RM_ENOTFOUND;
     rm_status status = read_guarded(reader, key, &record);
@@ -126,6 +142,9 @@ rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_re
 
 void rm_store_release(rm_store_reader *reader)
 {
+    if (reader->held_op)
+        rm_store__op_unref(reader->held_op);
+    reader->held_op = NULL;
     if (!reader->held)
         return;
     reader->held = false;

@@ -175,6 +175,41 @@ static rm_slice take(const char **at, size_t len)
     return slice;
 }
 
+/* What the head says; *at moves over the labels to where canonical begins. */
+static rm_record record_of(const rm_store__head *head, const char **at)
+{
+    rm_record record = {
+        .key = head->key,
+        .tenant = head->tenant,
+        .form = (rm_record_form)head->form,
+        .op = (rm_op)head->op,
+        .created_ms = head->created_ms,
+        .expires_ms = head->expires_ms,
+        .stale_until_ms = head->stale_until_ms,
+        .usage = head->usage,
+        .cost_usd = head->cost_usd,
+    };
+    record.name_space = take(at, head->name_space_len);
+    record.model = take(at, head->model_len);
+    record.id = take(at, head->id_len);
+    record.content_type = take(at, head->content_type_len);
+    return record;
+}
+
+void rm_store__record_unsealed(const char *image, rm_record *ret_record)
+{
+    /* The writer may be sealing it at this moment: checksum and birth are left alone. */
+    rm_store__head head = {0};
+    size_t after = offsetof(rm_store__head, birth) + sizeof(head.birth);
+    memcpy((char *)&head + CHECKSUM_BYTES, image + CHECKSUM_BYTES, offsetof(rm_store__head, birth) - CHECKSUM_BYTES);
+    memcpy((char *)&head + after, image + after, HEAD_BYTES - after);
+    const char *at = image + HEAD_BYTES;
+    rm_record record = record_of(&head, &at);
+    record.canonical = take(&at, head.canonical_len);
+    record.content = take(&at, head.content_len);
+    *ret_record = record;
+}
+
 rm_status rm_store__record_read(rm_slice value, rm_key128 key, rm_store__packer *packer, rm_record *ret_record)
 {
     rm_store__head head;
@@ -184,21 +219,7 @@ rm_status rm_store__record_read(rm_slice value, rm_key128 key, rm_store__packer 
         head.op >= RM_OP_COUNT || (head.form != RM_RECORD_BODY && head.form != RM_RECORD_EVENTS))
         return RM_ECORRUPT;
     const char *at = value.ptr + HEAD_BYTES;
-    rm_record record = {
-        .key = head.key,
-        .tenant = head.tenant,
-        .form = (rm_record_form)head.form,
-        .op = (rm_op)head.op,
-        .created_ms = head.created_ms,
-        .expires_ms = head.expires_ms,
-        .stale_until_ms = head.stale_until_ms,
-        .usage = head.usage,
-        .cost_usd = head.cost_usd,
-    };
-    record.name_space = take(&at, head.name_space_len);
-    record.model = take(&at, head.model_len);
-    record.id = take(&at, head.id_len);
-    record.content_type = take(&at, head.content_type_len);
+    rm_record record = record_of(&head, &at);
     if (head.packed_len) {
         rm_status status = unpack(packer, rm_slice_make(at, head.packed_len), head.canonical_len + head.content_len);
         if (status)

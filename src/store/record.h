@@ -46,6 +46,8 @@ void rm_store__record_write(const rm_record *record, char *image);
 /* The image with canonical and content compressed, in the packer's scratch. RM_ENOTFOUND: it does not pay. RM_ENOMEM.
  */
 rm_status rm_store__record_pack(rm_store__packer *packer, rm_slice image, rm_slice *ret_image) RM_WARN_UNUSED;
+/* Reads an image of this process's own making that is not (or just being) sealed; slices point into it. */
+void rm_store__record_unsealed(const char *image, rm_record *ret_record);
 /* The last step: birth and checksum. */
 void rm_store__record_seal(char *image, size_t len, uint64_t birth);
 

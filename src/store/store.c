@@ -230,6 +230,7 @@ static rm_status init_sync(rm_store *store)
     rc = pthread_mutex_init(&store->lock, NULL);
     rc |= pthread_cond_init(&store->wake, &attributes);
     rc |= pthread_cond_init(&store->done, &attributes);
+    rm_store__pending_init(store);
     pthread_condattr_destroy(&attributes);
     return rc ? RM_ENOMEM : RM_OK;
 }
@@ -243,6 +244,7 @@ static void free_store(rm_store *store)
     pthread_cond_destroy(&store->done);
     pthread_cond_destroy(&store->wake);
     pthread_mutex_destroy(&store->lock);
+    rm_store__pending_deinit(store);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     rm_free(store->folder);

@@ -115,7 +115,8 @@ typedef struct rm_store__op {
     struct rm_store__op *next;
     rm_store__kind kind;
     rm_status status;
-    size_t bytes; /* of data */
+    _Atomic uint32_t more_refs; /* readers that hold it, beside the queue */
+    size_t bytes;               /* of data */
     rm_key128 key;
     rm_store__wait *wait;
     char data[]; /* PUT: record image; LEDGER: rows */
@@ -148,6 +149,18 @@ typedef struct rm_store__tally {
     uint64_t entries, bytes; /* in all, when it commits */
 } rm_store__tally;
 
+/* pending.c: queued records by their key. */
+#define RM_STORE__PENDING_SHARDS 16u
+typedef struct rm_store__pending_shard {
+    pthread_mutex_t lock;
+    rm_map map; /* to rm_store__op; guarded by lock */
+} rm_store__pending_shard;
+
+typedef struct rm_store__pending {
+    rm_store__pending_shard shards[RM_STORE__PENDING_SHARDS];
+    _Atomic uint64_t count;
+} rm_store__pending;
+
 struct rm_store {
     /* fixed at open */
     char *folder;
@@ -167,6 +180,7 @@ struct rm_store {
     rm_store__counts counts;
     _Atomic bool failed;
     _Atomic unsigned readers;
+    rm_store__pending pending;
 
     /* under lock */
     pthread_mutex_t lock;
@@ -197,7 +211,8 @@ struct rm_store {
 struct rm_store_reader {
     rm_store *store;
     MDB_txn *txn;
-    bool held; /* a record is out */
+    bool held;             /* a record is out */
+    rm_store__op *held_op; /* ... and lies in a queued operation */
     rm_store__packer packer;
 };
 
@@ -222,6 +237,15 @@ rm_status rm_store__sweep_some(rm_store *store) RM_WARN_UNUSED;
 /* *ret_done: the whole of it is through. */
 rm_status rm_store__purge_some(rm_store *store, bool *ret_done) RM_WARN_UNUSED;
 rm_status rm_store__ledger_apply(rm_store *store, const rm_store__op *op) RM_WARN_UNUSED;
+
+void rm_store__pending_init(rm_store *store);
+void rm_store__pending_deinit(rm_store *store);
+void rm_store__pending_add(rm_store *store, rm_store__op *op);
+/* only: not if another operation has taken its place; NULL: whatever is there. */
+void rm_store__pending_remove(rm_store *store, rm_key128 key, const rm_store__op *only);
+/* With a reference for the caller; NULL: none. */
+rm_store__op *rm_store__pending_get(rm_store *store, rm_key128 key);
+void rm_store__op_unref(rm_store__op *op);
 
 void *rm_store__writer_main(void *store);
 rm_status rm_store__post(rm_store *store, rm_store__op *op) RM_WARN_UNUSED;

@@ -267,11 +267,19 @@ static void sweep(rm_store *store, bool asked)
         rm_store__count(&store->counts.commit_errors, 1);
 }
 
+static void forget_pending(rm_store *store)
+{
+    for (rm_store__op *op = store->batch; op; op = op->next)
+        if (op->kind == RM_STORE__PUT)
+            rm_store__pending_remove(store, op->key, op);
+}
+
 static void turn(rm_store *store)
 {
     bool sweep_asked = false;
     bool wrote = store->batch != NULL;
     write_batch(store);
+    forget_pending(store); /* before a purge is told done */
     for (rm_store__op *op = store->batch; op; op = op->next) {
         if (op->kind == RM_STORE__LEDGER)
             op->status = rm_store__ledger_apply(store, op);
@@ -314,6 +322,7 @@ static void guarded_turn(rm_store *store)
 
 static void finish(rm_store *store)
 {
+    forget_pending(store); /* where the turn was cut short */
     for (rm_store__op *op = store->batch, *next; op; op = next) {
         next = op->next;
         if (op->status == RM_EFULL && of_cache(op))
@@ -324,7 +333,7 @@ static void finish(rm_store *store)
             rm_log_limited(RM_LOG_WARN, "store", "a write was dropped: %s", rm_status_text(op->status));
         if (op->kind == RM_STORE__FLUSH || op->kind == RM_STORE__SWEEP)
             wake_waiter(store, op->wait, atomic_load(&store->failed) ? RM_EIO : RM_OK);
-        rm_free(op);
+        rm_store__op_unref(op);
     }
     store->batch = NULL;
 }
