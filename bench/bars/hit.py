@@ -58,6 +58,7 @@ def main():
         for name, metric in (("requests a second", "rps"), ("p50 us", "p50_us"), ("p99 us", "p99_us"),
                              ("CPU us a request", "target_cpu_us")):
             bench.fact(f"{connections} connections, {name}: Remora, nginx", [round(one[metric], 2) for one in medians])
+        bench.fact(f"{connections} connections, CPU a request over nginx's", ratio["target_cpu_us"]["median_of_rounds"])
         if connections == 64:
             bench.bar("exact hit, 64 connections, throughput over nginx's", ratio["rps"]["median_of_rounds"], 0.70, False)
         else:

@@ -17,6 +17,7 @@ def throughput(bench):
         medians = [target["median"] for target in load["targets"]]
         bench.fact(f"{what}, requests a second: Remora, nginx", [round(one["rps"]) for one in medians])
         bench.fact(f"{what}, CPU us a request: Remora, nginx", [round(one["target_cpu_us"], 1) for one in medians])
+        bench.fact(f"{what}, CPU a request over nginx's", load["ratio"]["target_cpu_us"]["median_of_rounds"])
         bench.bar(f"{what}, 64 connections, throughput over nginx proxy_pass's",
                   load["ratio"]["rps"]["median_of_rounds"], 0.5, False)
         capacity = capacity or medians[0]["rps"]
