@@ -1,4 +1,5 @@
 /* remora-bench: load generator, mock provider and measurements, one program so that a test needs nothing else. */
+#include "bench_eviction.h"
 #include "bench_internal.h"
 
 typedef struct bench_command {
@@ -10,6 +11,7 @@ typedef struct bench_command {
 static const bench_command commands[] = {
     {"load", rm_bench_load, "send requests at a rate or in a closed loop and report what came back"},
     {"mock", rm_bench_mock, "a provider that answers by rule, with faults on demand"},
+    {"eviction", rm_bench_eviction, "hit ratio of the store's eviction policy against LRU on Zipf traces"},
     {"selftest", rm_bench_selftest, "check the samplers, schedules and encoders of this program"},
 };
 

@@ -1,6 +1,6 @@
 /* The exact cache. A request's identity is the text of what was asked, not its hash:
  *
- *     "remora exact 1" │ op │ upstream │ scope, 16 bytes │ name space │ canonical body
+ *     "remora exact 1" │ op │ upstream │ scope, 16 bytes │ name space │ variant │ canonical body
  *
  * each part but the last with its length before it, so that no two lists of parts make the same bytes. The dialect
  * goes with the op; the model stands in the body. The key is the hash of all of it and only finds the record: a hit
@@ -24,7 +24,7 @@ static void append_part(rm_buf *out, rm_slice part)
 }
 
 static rm_status append_identity(const rm_request_info *info, rm_slice upstream, const rm_tenant *tenant,
-                                 rm_slice name_space, rm_buf *out)
+                                 rm_slice name_space, rm_slice variant, rm_buf *out)
 {
     rm_op op = info->op;
     append_part(out, RM_SLICE(KEY_VERSION));
@@ -32,15 +32,16 @@ static rm_status append_identity(const rm_request_info *info, rm_slice upstream,
     append_part(out, upstream);
     append_part(out, rm_slice_make((const char *)&tenant->scope, sizeof(tenant->scope)));
     append_part(out, name_space);
+    append_part(out, variant);
     return out->status ? out->status : rm_json_canonical(info->root, rm_provider_neutral_member, &op, out);
 }
 
 rm_status rm_exact_key_make(const rm_request_info *info, rm_slice upstream, const rm_tenant *tenant,
-                            rm_slice name_space, rm_arena *arena, rm_exact_key *ret_key)
+                            rm_slice name_space, rm_slice variant, rm_arena *arena, rm_exact_key *ret_key)
 {
     rm_buf text;
     rm_buf_init(&text, CANONICAL_BYTES_MAX);
-    rm_status status = append_identity(info, upstream, tenant, name_space, &text);
+    rm_status status = append_identity(info, upstream, tenant, name_space, variant, &text);
     if (!status) {
         rm_slice canonical = rm_arena_dup(arena, rm_buf_slice(&text));
         if (canonical.ptr)

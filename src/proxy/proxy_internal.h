@@ -142,6 +142,8 @@ struct rm_exchange {
     rm_fetch *fetch;                   /* whose upload this exchange feeds; NULL once either is done */
     rm_subscriber subscriber;
     rm_blob *head; /* the flight's, referenced */
+    rm_key128 key; /* the exact one, with has_key */
+    bool has_key;
     bool merged, claimed, collecting, closed, relaying_now;
     rm_buf collected; /* the answer in the other form than the caller's */
     rm_timer silence;

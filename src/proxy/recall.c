@@ -129,6 +129,44 @@ static bool serve(rm_exchange *exchange, const rm_request_info *info, const rm_e
     return true;
 }
 
+/* What the answer depends on beside the body: the query, and headers that choose a version or an account. */
+static rm_status variant_of(const rm_http_head *head, rm_arena *arena, rm_slice *ret_variant)
+{
+    static const char *const names[] = {"anthropic-version", "anthropic-beta", "openai-beta", "openai-organization",
+                                        "openai-project"};
+    rm_slice parts[RM_COUNT(names) + 1] = {head->query};
+    size_t bytes = head->query.len;
+    for (size_t i = 0; i < RM_COUNT(names); i++) {
+        parts[i + 1] = rm_http_header(head, names[i]);
+        bytes += parts[i + 1].len;
+    }
+    if (bytes == 0) {
+        *ret_variant = RM_SLICE_NONE;
+        return RM_OK;
+    }
+    char *text = rm_arena_alloc(arena, bytes + RM_COUNT(parts)), *at = text;
+    if (!text)
+        return RM_ENOMEM;
+    for (size_t i = 0; i < RM_COUNT(parts); i++) {
+        if (parts[i].len)
+            memcpy(at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+        *at++ = '\n'; /* stands in no query or header */
+    }
+    *ret_variant = (rm_slice){text, (size_t)(at - text)};
+    return RM_OK;
+}
+
+static void refuse_key(rm_exchange *exchange, rm_status status)
+{
+    exchange->outcome = RM_OUTCOME_BYPASS;
+    exchange->reason = status == RM_EPARSE    ? RM_REASON_DUPLICATE_KEY
+                       : status == RM_ETOOBIG ? RM_REASON_TOO_DEEP
+                                              : RM_REASON_FAULT;
+    if (exchange->reason == RM_REASON_FAULT)
+        rm_observer_fault(exchange->worker->observer, RM_STAGE_KEY);
+}
+
 bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
                          rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key, bool *ret_has_key)
 {
@@ -136,16 +174,16 @@ bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, con
     const rm_decision *decision = &exchange->decision;
     if (!decision->lookup && !decision->store && !decision->merge)
         return false;
-    rm_status status = rm_exact_key_make(info, upstream, &exchange->tenant, controls->name_space, scratch, ret_key);
+    rm_slice variant;
+    rm_status status = variant_of(rm_req_head(exchange->req), scratch, &variant);
+    if (status == RM_OK)
+        status = rm_exact_key_make(info, upstream, &exchange->tenant, controls->name_space, variant, scratch, ret_key);
     if (status != RM_OK) {
-        exchange->outcome = RM_OUTCOME_BYPASS;
-        exchange->reason = status == RM_EPARSE    ? RM_REASON_DUPLICATE_KEY
-                           : status == RM_ETOOBIG ? RM_REASON_TOO_DEEP
-                                                  : RM_REASON_FAULT;
-        if (exchange->reason == RM_REASON_FAULT)
-            rm_observer_fault(worker->observer, RM_STAGE_KEY);
+        refuse_key(exchange, status);
         return false;
     }
+    exchange->key = ret_key->key;
+    exchange->has_key = true;
     *ret_has_key = true;
     if (!decision->lookup || !worker->reader)
         return false;

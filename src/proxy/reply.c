@@ -56,6 +56,11 @@ void rm_reply__add_remora(rm_reply_head *reply, const rm_exchange *exchange, boo
     if (exchange->model[0])
         rm_reply__add(reply, RM_SLICE("x-remora-model"), rm_slice_cstr(exchange->model));
     rm_reply__add(reply, RM_SLICE("x-remora-route"), RM_SLICE("reason=off"));
+    if (exchange->has_key) {
+        char key[33];
+        rm_key128_format(exchange->key, key);
+        add_text(reply, RM_SLICE("x-remora-cache-key"), key, sizeof key - 1);
+    }
     rm_reply__add(reply, RM_SLICE("x-remora-id"), (rm_slice){exchange->id, sizeof exchange->id - 1});
     if (!with_cost)
         return;

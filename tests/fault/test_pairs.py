@@ -32,7 +32,7 @@ def request(rng, number):
     for _ in range(rng.randint(0, 2)):
         messages += [{"role": "user", "content": text(rng)}, {"role": "assistant", "content": text(rng)}]
     body = {"model": rng.choice(MODELS), "messages": [*messages, {"role": "user", "content": f"{number}: {text(rng)}"}],
-            "temperature": rng.choice([0, 0.5, 1]), "max_tokens": rng.choice([16, 100, 4096])}
+            "temperature": rng.choice([0, 0.5, 1]), "max_tokens": rng.choice([100, 200, 4096])}
     if rng.random() < 0.3:
         body["tools"] = [tool(rng) for _ in range(rng.randint(1, 2))]
     for name, values in (("top_p", [0.1, 1]), ("seed", [1, 2]), ("stop", [["a"], ["b", "c"]]), ("n", [1, 2]),

@@ -23,7 +23,7 @@ static void ask(asked *ask, rm_op op, const char *body, const char *upstream, rm
     ask->status = rm_provider_read_request(op, rm_slice_cstr(body), &ask->arena, &ask->info);
     if (!ask->status)
         ask->status = rm_exact_key_make(&ask->info, rm_slice_cstr(upstream), &tenant, rm_slice_cstr(name_space),
-                                        &ask->arena, &ask->key);
+                                        RM_SLICE_NONE, &ask->arena, &ask->key);
 }
 
 static void ask_plain(asked *one, const char *body)
