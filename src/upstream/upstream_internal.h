@@ -12,7 +12,6 @@
 #ifndef REMORA_UPSTREAM_INTERNAL_H
 #define REMORA_UPSTREAM_INTERNAL_H
 
-#define CURL_DISABLE_DEPRECATION /* curl_multi_socket_all: what else finds a socket that was left out? */
 #include <curl/curl.h>
 #include <uv.h>
 
@@ -25,7 +24,6 @@
 #define RM_UPSTREAM__KEPT_BYTES_MAX   (8 * RM_KIB) /* scratch memory that a spare call may keep */
 #define RM_UPSTREAM__METHOD_BYTES_MAX 16
 #define RM_UPSTREAM__BUDGET_WINDOW_S  10
-#define RM_UPSTREAM__RECHECK_MS       50
 #define RM_UPSTREAM__NEVER            UINT64_MAX
 
 /* One socket of curl's; sockets.c says how it is watched. */
@@ -62,7 +60,6 @@ struct rm_upstream_client {
 
     rm_task kick;          /* runs the work list, then curl if it asked for that */
     uv_timer_t curl_timer; /* never later than curl_due_ms */
-    rm_timer recheck;
     uint64_t curl_due_ms, curl_armed_ms;
     bool kicked, curl_due_now;
     unsigned in_curl;
