@@ -191,6 +191,8 @@ void rm_upstream__call_settle(rm_upstream_call *call, CURLcode code)
 void rm_upstream__call_free(rm_upstream_call *call)
 {
     curl_easy_cleanup(call->easy);
+    curl_url_cleanup(call->parts);
+    rm_free(call->url);
     rm_buf_deinit(&call->head);
     rm_buf_deinit(&call->upload);
     rm_free(call->header_block);

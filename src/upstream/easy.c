@@ -27,6 +27,8 @@ static bool set_network(CURL *easy, rm_upstream_client *client)
     SET(CURLOPT_CLOSESOCKETDATA, client);
     if (client->proxy)
         SET(CURLOPT_PROXY, client->proxy);
+    if (client->proxy && !client->proxy[0])
+        SET(CURLOPT_NOPROXY, "");
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_SSL_VERIFYPEER, client->tls_verify ? 1L : 0L);
     SET(CURLOPT_SSL_VERIFYHOST, client->tls_verify ? 2L : 0L);
@@ -101,6 +103,21 @@ static const struct {
     {SAW_CONTENT_TYPE, no_content_type},
     {SAW_EXPECT, no_expect},
 };
+
+/* Which of these curl would add to this request; it searches the whole list for each name it cares for, so that a line
+ * too many has its price. */
+static unsigned added_by_curl(const rm_upstream_request *request)
+{
+    unsigned added = SAW_ACCEPT;
+
+    if (request->decode)
+        added |= SAW_ACCEPT_ENCODING;
+    if (request->has_body || request->stream_body || request->method[0] == 'P')
+        added |= SAW_CONTENT_TYPE;
+    if (request->stream_body || request->body.len >= RM_UPSTREAM__EXPECT_BYTES)
+        added |= SAW_EXPECT;
+    return added;
+}
 
 static unsigned header_kind(rm_slice name)
 {
@@ -186,7 +203,7 @@ static rm_status set_headers(rm_upstream_call *call, bool *ret_decodable)
         text = put_line(text, header);
     }
     for (size_t i = 0; i < RM_COUNT(suppressed); i++) {
-        if (!(saw & suppressed[i].unless)) {
+        if (added_by_curl(request) & ~saw & suppressed[i].unless) {
             *last = (struct curl_slist){suppressed[i].line, last + 1};
             last++;
         }
@@ -271,6 +288,28 @@ failed:
     return RM_ENOMEM;
 }
 
+/* Given its address in parts as well, curl neither parses it nor puts it together again: a tenth of its instructions
+ * for a small request. Most requests of a handle go where its last one went. */
+static rm_status set_url(rm_upstream_call *call)
+{
+    const char *url = call->request.url;
+
+    if (call->url && strcmp(call->url, url) == 0)
+        return RM_OK;
+    rm_free(call->url);
+    call->url = NULL;
+    if (!call->parts && !(call->parts = curl_url()))
+        return RM_ENOMEM;
+    CURLUcode code = curl_url_set(call->parts, CURLUPART_URL, url, CURLU_PATH_AS_IS);
+    if (code != CURLUE_OK)
+        return code == CURLUE_OUT_OF_MEMORY ? RM_ENOMEM : RM_EINVAL;
+    if (curl_easy_setopt(call->easy, CURLOPT_URL, url) != CURLE_OK ||
+        curl_easy_setopt(call->easy, CURLOPT_CURLU, call->parts) != CURLE_OK)
+        return RM_ENOMEM;
+    call->url = rm_strdup(url);
+    return call->url ? RM_OK : RM_ENOMEM;
+}
+
 static bool url_sound(const char *url, bool *ret_tls)
 {
     size_t origin;
@@ -309,5 +348,5 @@ rm_status rm_upstream__easy_prepare(rm_upstream_call *call)
     if ((status = set_headers(call, &decodable)) != RM_OK || (status = set_method(call)) != RM_OK ||
         (status = set_differences(call, decodable, tls && call->client->http2)) != RM_OK)
         return status;
-    return curl_easy_setopt(call->easy, CURLOPT_URL, request->url) == CURLE_OK ? RM_OK : RM_ENOMEM;
+    return set_url(call);
 }

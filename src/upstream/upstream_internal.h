@@ -17,10 +17,12 @@
 
 #include "remora/upstream.h"
 
-#define RM_UPSTREAM__RECEIVE_BYTES    8192L        /* curl's read buffer, one for each transfer under way */
-#define RM_UPSTREAM__SEND_BYTES       16384L       /* its write buffer for large bodies; the least that it takes */
-#define RM_UPSTREAM__IDLE_S           60L          /* idle connections are not used again after this */
-#define RM_UPSTREAM__LIFETIME_S       1800L        /* nor connections older than this: addresses behind a name change */
+#define RM_UPSTREAM__RECEIVE_BYTES 8192L /* curl's read buffer, one for each transfer under way */
+#define RM_UPSTREAM__EXPECT_BYTES \
+    (512 * RM_KIB)                           /* curl adds "Expect: 100-continue" to larger bodies (1 MiB; to be sure) */
+#define RM_UPSTREAM__SEND_BYTES       16384L /* its write buffer for large bodies; the least that it takes */
+#define RM_UPSTREAM__IDLE_S           60L    /* idle connections are not used again after this */
+#define RM_UPSTREAM__LIFETIME_S       1800L  /* nor connections older than this: addresses behind a name change */
 #define RM_UPSTREAM__KEPT_BYTES_MAX   (8 * RM_KIB) /* scratch memory that a spare call may keep */
 #define RM_UPSTREAM__METHOD_BYTES_MAX 16
 #define RM_UPSTREAM__BUDGET_WINDOW_S  10
@@ -108,6 +110,8 @@ struct rm_upstream_call {
 
     /* what the curl handle was told last; kept between calls so that only differences are set */
     CURL *easy;
+    CURLU *parts; /* of url */
+    char *url;
     rm_upstream__mode mode;
     char custom_method[RM_UPSTREAM__METHOD_BYTES_MAX];
     uint64_t set_connect_ms;
