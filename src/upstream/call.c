@@ -163,12 +163,21 @@ static bool stale_connection(rm_upstream_call *call, CURLcode code)
     return true;
 }
 
+static bool proxy_refused(const rm_upstream_call *call)
+{
+    long status = 0;
+
+    return curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK && status >= 300;
+}
+
 void rm_upstream__call_settle(rm_upstream_call *call, CURLcode code)
 {
     if (call->cancelled) /* on_done is on the work list */
         return;
     if (code == CURLE_OK && !call->head_complete) /* closed inside the head, or after an interim one: curl minds not */
         code = CURLE_GOT_NOTHING;
+    else if (code == CURLE_RECV_ERROR && proxy_refused(call))
+        code = CURLE_PROXY;
     const rm_upstream__error *error = rm_upstream__error_of(code);
     if (call->swallow) {
         try_again(call, call->retry_wait_ms);

@@ -17,7 +17,7 @@
 
 #include "remora/upstream.h"
 
-#define RM_UPSTREAM__RECEIVE_BYTES 8192L /* curl's read buffer, one for each transfer under way */
+#define RM_UPSTREAM__RECEIVE_BYTES 6144L /* curl's read buffer, one for each transfer under way */
 #define RM_UPSTREAM__EXPECT_BYTES \
     (512 * RM_KIB)                           /* curl adds "Expect: 100-continue" to larger bodies (1 MiB; to be sure) */
 #define RM_UPSTREAM__SEND_BYTES       16384L /* its write buffer for large bodies; the least that it takes */
