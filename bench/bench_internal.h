@@ -6,7 +6,7 @@
 
 #include "remora/base.h"
 
-/* ---- subcommands: exit status 0 done, 1 the thing measured is bad, 2 usage ------------------------------------- */
+/* ---- subcommands: exit status 0 done, 1 the thing measured is bad, 2 usage --------------------------------------- */
 
 int rm_bench_load(int argc, char **argv);
 int rm_bench_mock(int argc, char **argv);

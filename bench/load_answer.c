@@ -9,8 +9,7 @@ static rm_load_conn *conn_of(llhttp_t *parser)
     return parser->data;
 }
 
-/* ---- headers
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- headers ----------------------------------------------------------------------------------------------------- */
 
 static int on_status_complete(llhttp_t *parser)
 {
@@ -89,8 +88,7 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 /* How far this event trails the first sight of the same event, for callers who were waiting by then. */
 static void record_lag(rm_load_conn *conn, uint64_t index, uint64_t now_ns)
@@ -203,8 +201,7 @@ const llhttp_settings_t *rm_load__answer_settings(void)
     return &settings;
 }
 
-/* ---- content
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- content ----------------------------------------------------------------------------------------------------- */
 
 /* Moves the inside of each JSON string that is the value of `member` to the front of the text; returns the new end.
  * Only providers' own members are named so, and a quote inside any string is escaped, so no parse is needed. */

@@ -100,8 +100,7 @@ static double median_ratio(const rm_load_result *result, rm_load_metric metric)
     return median_of(values, result->round_count);
 }
 
-/* ---- machine and revision
- * ---------------------------------------------------------------------------------------------- */
+/* ---- machine and revision ---------------------------------------------------------------------------------------- */
 
 static void append_quoted(rm_buf *out, const char *text)
 {
@@ -194,8 +193,7 @@ static void append_origin(const rm_load_options *options, rm_buf *out)
     append_quoted(out, text);
 }
 
-/* ---- JSON
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static void append_counts(rm_buf *out, const char *title, const char *const *names, const uint64_t *counts,
                           size_t count)
@@ -272,8 +270,7 @@ rm_status rm_load__report_json(const rm_load_options *options, const rm_load_res
     return rm_buf_append_cstr(out, "}\n");
 }
 
-/* ---- table
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- table ------------------------------------------------------------------------------------------------------- */
 
 static void append_tally(rm_buf *out, const char *title, const char *const *names, const rm_load_result *result,
                          size_t target, bool errors)
@@ -324,8 +321,7 @@ rm_status rm_load__report_table(const rm_load_options *options, const rm_load_re
     return out->status;
 }
 
-/* ---- another process
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- another process --------------------------------------------------------------------------------------------- */
 
 /* Reads the start of a file of /proc: numbers between blanks. Returns how many there were. */
 static size_t read_numbers(const char *path, uint64_t *numbers, size_t count)

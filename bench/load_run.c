@@ -25,8 +25,7 @@ static bool may_launch(const rm_load_run *run, uint64_t at_ns)
     return run->launching && at_ns < run->end_ns && (!run->options->count || run->started < run->options->count);
 }
 
-/* ---- arrivals
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- arrivals ---------------------------------------------------------------------------------------------------- */
 
 static void arm_due(rm_load_run *run, uint64_t due_ns)
 {
@@ -97,8 +96,7 @@ void rm_load__run_idle(rm_load_run *run, rm_load_conn *conn)
         rm_load__conn_send(conn, now_ns);
 }
 
-/* ---- phases
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- phases ------------------------------------------------------------------------------------------------------ */
 
 static void open_more(rm_load_run *run)
 {
@@ -210,8 +208,7 @@ static void print_progress(rm_load_run *run, uint64_t now_ns)
             (unsigned long long)rm_load__stats_failed(stats));
 }
 
-/* ---- what the round cost
- * ------------------------------------------------------------------------------------------------ */
+/* ---- what the round cost ----------------------------------------------------------------------------------------- */
 
 static uint64_t own_cpu_us(void)
 {
@@ -261,8 +258,7 @@ static void on_tick(uv_timer_t *tick)
         launch_due(run);
 }
 
-/* ---- the round
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the round --------------------------------------------------------------------------------------------------- */
 
 static rm_status allocate(rm_load_run *run)
 {

@@ -7,7 +7,7 @@
 
 static const char usage[] = "remora-bench mock [--listen ADDRESS] [OPTION]...";
 
-/* ---- timers ------------------------------------------------------------------------------------------------------------ */
+/* ---- timers ------------------------------------------------------------------------------------------------------ */
 
 rm_mock_timer *rm_mock__timer_take(rm_mock *mock, rm_mock_call *call)
 {
@@ -39,7 +39,7 @@ static void on_timer_closed(uv_handle_t *handle)
     rm_free(handle->data);
 }
 
-/* ---- a request ----------------------------------------------------------------------------------------------------------- */
+/* ---- a request --------------------------------------------------------------------------------------------------- */
 
 /* By the path's end, so that any prefix works as a base URL. */
 static const struct {
@@ -144,7 +144,7 @@ static void on_body(void *user, rm_slice bytes)
         rm_mock__other_body(call, bytes);
 }
 
-/* ---- its answer ------------------------------------------------------------------------------------------------------------ */
+/* ---- its answer -------------------------------------------------------------------------------------------------- */
 
 /* A failure that happens to the first `times` requests of a key only. */
 static bool failure_is_over(rm_mock_call *call)
@@ -329,7 +329,7 @@ static const rm_server_ops server_ops = {
     .on_close = on_close,
 };
 
-/* ---- the server ---------------------------------------------------------------------------------------------------------- */
+/* ---- the server -------------------------------------------------------------------------------------------------- */
 
 /* "0.01:429,0.01:reset" */
 static rm_status parse_error_rates(rm_mock *mock, const char *text)

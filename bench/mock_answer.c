@@ -78,7 +78,7 @@ static rm_status make_prose(const rm_mock_question *question, const rm_mock_plan
     return status;
 }
 
-/* ---- values for a schema --------------------------------------------------------------------------------------------- */
+/* ---- values for a schema ----------------------------------------------------------------------------------------- */
 
 typedef struct schema_walk {
     const rm_json *root;
@@ -217,7 +217,7 @@ static rm_status make_json(const rm_mock_question *question, const rm_json *sche
     return status;
 }
 
-/* ---- the answer -------------------------------------------------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 static rm_status make_choice(const rm_mock_question *question, const rm_mock_plan *plan, uint64_t index,
                              rm_arena *arena, rm_mock_choice *choice)

@@ -99,7 +99,7 @@ static void append_call(const rm_mock_answer *answer, size_t call, rm_slice argu
     rm_buf_append_cstr(out, "}}");
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static void append_message(const rm_mock_answer *answer, const rm_mock_choice *choice, rm_buf *out)
 {
@@ -146,7 +146,7 @@ static rm_status render_body(const rm_mock_answer *answer, rm_mock_script *scrip
     return out->status;
 }
 
-/* ---- chunks --------------------------------------------------------------------------------------------------------------- */
+/* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
 static void open_chunk(const rm_mock_answer *answer, size_t index, rm_mock_script *script)
 {

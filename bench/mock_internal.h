@@ -32,7 +32,7 @@
 #define RM_MOCK_DIMENSIONS       1536
 #define RM_MOCK_ID_BYTES         17 /* 16 digits and NUL */
 
-/* ---- plan -------------------------------------------------------------------------------------------------------------- */
+/* ---- plan -------------------------------------------------------------------------------------------------------- */
 
 typedef enum rm_mock_fault {
     RM_MOCK_FAULT_NONE = 0,
@@ -66,7 +66,7 @@ void rm_mock__plan_set_headers(rm_mock_plan *plan, const rm_http_head *head);
 void rm_mock__plan_set_body(rm_mock_plan *plan, const rm_json *root);
 void rm_mock__plan_print(FILE *out);
 
-/* ---- question and answer ------------------------------------------------------------------------------------------------- */
+/* ---- question and answer ----------------------------------------------------------------------------------------- */
 
 typedef struct rm_mock_question {
     rm_op op;
@@ -122,7 +122,7 @@ typedef struct rm_mock_answer {
 rm_status rm_mock__answer_make(const rm_mock_question *question, const rm_mock_plan *plan, rm_rng *rng, rm_arena *arena,
                                rm_mock_answer *ret_answer) RM_WARN_UNUSED;
 
-/* ---- script ---------------------------------------------------------------------------------------------------------------- */
+/* ---- script ------------------------------------------------------------------------------------------------------ */
 
 /* The answer's body and where its pieces end; a body that is no stream has one piece. */
 typedef struct rm_mock_script {
@@ -152,7 +152,7 @@ rm_status rm_mock__render_models(rm_slice one, rm_mock_script *script);
 rm_status rm_mock__render_error(bool anthropic, int status, const char *message, rm_mock_script *script);
 rm_status rm_mock__render_echo(const rm_http_head *head, rm_slice body, rm_mock_script *script);
 
-/* ---- server ------------------------------------------------------------------------------------------------------------------ */
+/* ---- server ------------------------------------------------------------------------------------------------------ */
 
 typedef struct rm_mock_stats {
     uint64_t requests, answered, cancelled, faults, bytes_in, bytes_out, connections, events;

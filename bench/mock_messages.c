@@ -69,7 +69,7 @@ static rm_status render_body(const rm_mock_answer *answer, rm_mock_script *scrip
     return out->status;
 }
 
-/* ---- events -------------------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static rm_buf *begin_event(rm_mock_script *script, const char *type)
 {

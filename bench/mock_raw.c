@@ -41,7 +41,7 @@ typedef struct raw_conn {
     char read_bytes[RAW_READ_BYTES];
 } raw_conn;
 
-/* ---- what is sent -------------------------------------------------------------------------------------------------------- */
+/* ---- what is sent ------------------------------------------------------------------------------------------------ */
 
 #define JSON_HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 #define SSE_HEAD  "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -204,7 +204,7 @@ static const raw_kind kinds[] = {
     {"stall-stream", make_half_stream, RAW_HOLD, false},
 };
 
-/* ---- connections ----------------------------------------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------------------------------------- */
 
 static void on_conn_closed(uv_handle_t *handle)
 {
@@ -354,7 +354,7 @@ static void on_connection(uv_stream_t *server, int status)
     uv_tcp_nodelay(&conn->tcp, 1);
 }
 
-/* ---- listener ---------------------------------------------------------------------------------------------------------------- */
+/* ---- listener ---------------------------------------------------------------------------------------------------- */
 
 static void on_listener_closed(uv_handle_t *handle)
 {

@@ -85,7 +85,7 @@ static void append_response(const rm_mock_answer *answer, bool whole, rm_buf *ou
     rm_buf_append_char(out, '}');
 }
 
-/* ---- events -------------------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 typedef struct event_writer {
     const rm_mock_answer *answer;

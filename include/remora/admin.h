@@ -32,8 +32,7 @@ int rm_admin_port(const rm_admin *admin);
 /* Loop's thread. Closes every connection; on_closed (may be NULL) runs later, once, and the server is freed then. */
 void rm_admin_close(rm_admin *admin, void (*on_closed)(void *user), void *user);
 
-/* ---- the same answers for a Remora that is not running
- * ------------------------------------------------------------------ */
+/* ---- the same answers for a Remora that is not running ----------------------------------------------------------- */
 
 /* A point in time: how long ago ("24h", "7d"), a date ("2026-11-01", UTC), RFC 3339, or a Unix time. RM_EPARSE. */
 rm_status rm_admin_parse_since(rm_slice text, uint64_t now_ms, uint64_t *ret_since_ms) RM_WARN_UNUSED;

@@ -13,7 +13,7 @@
 #include "remora/status.h"
 #include "remora/types.h"
 
-/* ---- assertions -------------------------------------------------------------------------------------------- */
+/* ---- assertions -------------------------------------------------------------------------------------------------- */
 
 /* Always on: memory safety depends on it. Prints and aborts. */
 #define RM_CHECK(cond) ((cond) ? (void)0 : rm_base_check_failed(#cond, __FILE__, __LINE__))
@@ -26,7 +26,7 @@ _Noreturn void rm_base_check_failed(const char *cond, const char *file, int line
 
 #define RM_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* ---- allocation -------------------------------------------------------------------------------------------- */
+/* ---- allocation -------------------------------------------------------------------------------------------------- */
 
 /* NULL on failure (or when the fault table says so); size 0 gives a unique pointer. */
 void *rm_alloc(size_t bytes) RM_WARN_UNUSED;
@@ -36,7 +36,7 @@ void rm_free(void *ptr);                                    /* NULL is fine */
 char *rm_strdup(const char *text) RM_WARN_UNUSED;
 char *rm_slice_dup(rm_slice slice) RM_WARN_UNUSED; /* NUL-terminated copy */
 
-/* ---- injected faults ----------------------------------------------------------------------------------------- */
+/* ---- injected faults --------------------------------------------------------------------------------------------- */
 
 /* Built in with -DREMORA_FAULTS=ON only; else rm_fault() is constant false. Set by REMORA_FAULTS in the environment
  * (comma-separated NAME, NAME:N "from the Nth time on", NAME:N! "the Nth time only") or by a test. */
@@ -67,7 +67,7 @@ static inline bool rm_fault(rm_fault_point point)
 }
 #endif
 
-/* ---- slices -------------------------------------------------------------------------------------------------- */
+/* ---- slices ------------------------------------------------------------------------------------------------------ */
 
 static inline rm_slice rm_slice_make(const char *ptr, size_t len)
 {
@@ -90,17 +90,17 @@ bool rm_slice_split(rm_slice *rest, char sep, rm_slice *ret_part);
 /* First place of `needle`, NULL if none. */
 const char *rm_slice_find(rm_slice text, rm_slice needle);
 
-/* ---- reading numbers and units ------------------------------------------------------------------------------- */
+/* ---- reading numbers and units ----------------------------------------------------------------------------------- */
 
-rm_status rm_parse_u64(rm_slice text, uint64_t *ret_value) RM_WARN_UNUSED;    /* digits only; RM_EPARSE */
-rm_status rm_parse_double(rm_slice text, double *ret_value) RM_WARN_UNUSED;   /* finite decimal; RM_EPARSE */
+rm_status rm_parse_u64(rm_slice text, uint64_t *ret_value) RM_WARN_UNUSED;  /* digits only; RM_EPARSE */
+rm_status rm_parse_double(rm_slice text, double *ret_value) RM_WARN_UNUSED; /* finite decimal; RM_EPARSE */
 /* "250us" "10ms" "1.5s" "10m" "24h" "7d" "2w", 0 and, where bare_seconds, "60". RM_EPARSE; overflow RM_ETOOBIG. */
 rm_status rm_parse_duration_us(rm_slice text, bool bare_seconds, uint64_t *ret_us) RM_WARN_UNUSED;
 rm_status rm_parse_duration_ms(rm_slice text, bool bare_seconds, uint64_t *ret_ms) RM_WARN_UNUSED; /* rounds up */
 /* "4096" "64KiB" "2MiB" "2GiB" "1TiB", and KB, MB, GB (powers of ten). */
 rm_status rm_parse_bytes(rm_slice text, uint64_t *ret_bytes) RM_WARN_UNUSED;
 
-/* ---- growing buffer ------------------------------------------------------------------------------------------ */
+/* ---- growing buffer ---------------------------------------------------------------------------------------------- */
 
 /* Bytes with a ceiling that is named when it is made. The first failure sticks: later appends do nothing and
  * return it too, so a run of appends may be checked once. */
@@ -111,8 +111,8 @@ struct rm_buf {
 };
 
 void rm_buf_init(rm_buf *buf, size_t bytes_max);
-void rm_buf_deinit(rm_buf *buf); /* also fine on zeroed memory */
-void rm_buf_clear(rm_buf *buf);  /* keeps the memory, forgets a failure */
+void rm_buf_deinit(rm_buf *buf);                                   /* also fine on zeroed memory */
+void rm_buf_clear(rm_buf *buf);                                    /* keeps the memory, forgets a failure */
 rm_status rm_buf_reserve(rm_buf *buf, size_t more) RM_WARN_UNUSED; /* RM_ENOMEM, RM_ETOOBIG */
 rm_status rm_buf_append(rm_buf *buf, const void *ptr, size_t len);
 rm_status rm_buf_append_slice(rm_buf *buf, rm_slice slice);
@@ -131,7 +131,7 @@ static inline rm_slice rm_buf_slice(const rm_buf *buf)
     return (rm_slice){buf->ptr, buf->len};
 }
 
-/* ---- refcounted immutable bytes -------------------------------------------------------------------------------- */
+/* ---- refcounted immutable bytes ---------------------------------------------------------------------------------- */
 
 /* Shared between threads once it is made; the last unref frees. */
 struct rm_blob {
@@ -150,7 +150,7 @@ static inline rm_slice rm_blob_slice(const rm_blob *blob)
     return blob ? (rm_slice){blob->data, blob->len} : (rm_slice){NULL, 0};
 }
 
-/* ---- arena ------------------------------------------------------------------------------------------------------ */
+/* ---- arena ------------------------------------------------------------------------------------------------------- */
 
 /* Memory freed all at once, with a hard cap. A pool keeps spare first blocks; one thread a pool. */
 typedef struct rm_arena_pool rm_arena_pool;
@@ -165,7 +165,7 @@ struct rm_arena {
 };
 
 void rm_arena_init(rm_arena *arena, rm_arena_pool *pool, size_t bytes_max);
-void rm_arena_deinit(rm_arena *arena); /* may be initialised again */
+void rm_arena_deinit(rm_arena *arena);                              /* may be initialised again */
 void *rm_arena_alloc(rm_arena *arena, size_t bytes) RM_WARN_UNUSED; /* 16-aligned; NULL: no memory or over the cap */
 void *rm_arena_calloc(rm_arena *arena, size_t bytes) RM_WARN_UNUSED;
 /* Makes an allocation larger or smaller, in place where it is the latest one; ptr stays valid on failure. NULL ptr
@@ -176,7 +176,7 @@ rm_slice rm_arena_dup(rm_arena *arena, rm_slice slice) RM_WARN_UNUSED;
 /* {NULL,0} on failure. */
 rm_slice rm_arena_printf(rm_arena *arena, const char *format, ...) RM_PRINTF(2, 3);
 
-/* ---- intrusive list --------------------------------------------------------------------------------------------- */
+/* ---- intrusive list ---------------------------------------------------------------------------------------------- */
 
 /* A ring with a head; a zeroed link is "not in a list". */
 typedef struct rm_link {
@@ -220,9 +220,9 @@ typedef struct rm_map {
 
 void rm_map_init(rm_map *map);
 void rm_map_deinit(rm_map *map);
-void *rm_map_get(const rm_map *map, rm_key128 key);                          /* NULL: none */
+void *rm_map_get(const rm_map *map, rm_key128 key);                           /* NULL: none */
 rm_status rm_map_put(rm_map *map, rm_key128 key, void *value) RM_WARN_UNUSED; /* value not NULL; replaces; RM_ENOMEM */
-void *rm_map_remove(rm_map *map, rm_key128 key);                             /* what it was, NULL: none */
+void *rm_map_remove(rm_map *map, rm_key128 key);                              /* what it was, NULL: none */
 /* Walks in no order: start with *cursor 0; false at the end. Removing the current one is allowed. */
 bool rm_map_next(const rm_map *map, size_t *cursor, rm_key128 *ret_key, void **ret_value);
 
@@ -244,7 +244,7 @@ rm_status rm_hmac_sha256(rm_slice key, rm_slice message, uint8_t ret_mac[RM_HMAC
 /* Bytes fit for secrets. RM_EINTERNAL. */
 rm_status rm_random_bytes(void *ptr, size_t len) RM_WARN_UNUSED;
 
-/* ---- diagnostic log ----------------------------------------------------------------------------------------------- */
+/* ---- diagnostic log ---------------------------------------------------------------------------------------------- */
 
 /* One line a call on standard error: time, level, module, text. Never a prompt, key or body. Keep it off hot paths:
  * state changes and faults only; repeated ones through rm_log_limited. */
@@ -252,11 +252,11 @@ typedef enum rm_log_level { RM_LOG_ERROR = 0, RM_LOG_WARN, RM_LOG_INFO, RM_LOG_D
 void rm_log_set_level(rm_log_level level);
 void rm_log(rm_log_level level, const char *module, const char *format, ...) RM_PRINTF(3, 4);
 /* The same at most once in 10 s a call site. */
-#define rm_log_limited(level, module, ...)                                                        \
-    do {                                                                                          \
-        static _Atomic uint64_t rm_log_next_ns;                                                   \
-        if (rm_log_due(&rm_log_next_ns))                                                          \
-            rm_log((level), (module), __VA_ARGS__);                                               \
+#define rm_log_limited(level, module, ...)          \
+    do {                                            \
+        static _Atomic uint64_t rm_log_next_ns;     \
+        if (rm_log_due(&rm_log_next_ns))            \
+            rm_log((level), (module), __VA_ARGS__); \
     } while (0)
 bool rm_log_due(_Atomic uint64_t *next_ns);
 

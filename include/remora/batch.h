@@ -12,11 +12,11 @@
 typedef struct rm_flights rm_flights; /* the table of all flights; any thread */
 typedef struct rm_flight rm_flight;
 
-rm_flights *rm_flights_create(void); /* NULL: no memory */
+rm_flights *rm_flights_create(void);          /* NULL: no memory */
 void rm_flights_destroy(rm_flights *flights); /* when no flight is left */
 void rm_flights_count(rm_flights *flights, uint64_t *ret_flights, uint64_t *ret_followers);
 
-/* ---- publisher -------------------------------------------------------------------------------------------------------- */
+/* ---- publisher --------------------------------------------------------------------------------------------------- */
 
 typedef struct rm_flight_publisher {
     rm_exec *exec;
@@ -35,7 +35,8 @@ typedef struct rm_flight_options {
 
 /* Makes a flight with one reference for the publisher (given back by rm_flight_release). With a key it can be joined
  * until it ends or its log outgrows bytes_max. RM_ENOMEM. RM_EBUSY: a flight of that key is there already. */
-rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options, rm_flight **ret_flight) RM_WARN_UNUSED;
+rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options,
+                           rm_flight **ret_flight) RM_WARN_UNUSED;
 /* Gives the flight a head (any bytes that the publisher and its subscribers agree on) and wakes the subscribers. */
 void rm_flight_set_head(rm_flight *flight, rm_blob *head);
 /* Appends to the log (takes over the reference). False: nobody has read for so long that the source should pause until
@@ -55,7 +56,7 @@ bool rm_flight_each(rm_flight *flight, void (*each)(void *user, const rm_blob *c
 /* No further joins (the answer is not one to share); those aboard stay. */
 void rm_flight_seal(rm_flight *flight);
 
-/* ---- subscriber -------------------------------------------------------------------------------------------------------- */
+/* ---- subscriber -------------------------------------------------------------------------------------------------- */
 
 typedef struct rm_subscriber {
     /* Set by the caller before joining. */
@@ -76,15 +77,16 @@ typedef struct rm_subscriber {
 
 /* Joins the flight of this key whose canonical bytes are equal; what has come so far can be read at once.
  * RM_ENOTFOUND; RM_EBUSY: it takes no more. Any executor's thread. */
-rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical, rm_subscriber *subscriber) RM_WARN_UNUSED;
+rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical,
+                         rm_subscriber *subscriber) RM_WARN_UNUSED;
 /* The first subscriber, by the flight's maker, before anything is pushed. */
 void rm_flight_join_first(rm_flight *flight, rm_subscriber *subscriber);
 
 typedef enum rm_flight_read {
     RM_FLIGHT_WAIT = 0, /* nothing yet; on_ready will come */
     RM_FLIGHT_CHUNK,
-    RM_FLIGHT_END,      /* all was read; status is set */
-    RM_FLIGHT_CUT       /* this one was too slow */
+    RM_FLIGHT_END, /* all was read; status is set */
+    RM_FLIGHT_CUT  /* this one was too slow */
 } rm_flight_read;
 
 /* The head, NULL while there is none; stays valid while subscribed. */

@@ -27,8 +27,8 @@ rm_status rm_json_parse(rm_arena *arena, rm_slice text, const rm_json **ret_root
 rm_json_type rm_json_typeof(const rm_json *value);
 const rm_json *rm_json_get(const rm_json *object, const char *name); /* the first of that name; NULL if none */
 const rm_json *rm_json_at(const rm_json *array, size_t index);
-size_t rm_json_count(const rm_json *container);             /* members or elements; 0 for others */
-rm_slice rm_json_string(const rm_json *value);              /* {NULL,0} unless a string */
+size_t rm_json_count(const rm_json *container); /* members or elements; 0 for others */
+rm_slice rm_json_string(const rm_json *value);  /* {NULL,0} unless a string */
 bool rm_json_bool(const rm_json *value, bool otherwise);
 int64_t rm_json_i64(const rm_json *value, int64_t otherwise); /* an integer in range, by value: 1e2 is 100 */
 double rm_json_double(const rm_json *value, double otherwise);
@@ -45,7 +45,7 @@ typedef struct rm_json_iter {
 rm_json_iter rm_json_iterate(const rm_json *container);
 bool rm_json_iter_next(rm_json_iter *iter);
 
-/* ---- canonical form --------------------------------------------------------------------------------------------- */
+/* ---- canonical form ---------------------------------------------------------------------------------------------- */
 
 /* Appends the value with object keys sorted by bytes, no white space, strings in one shortest spelling of their UTF-8
  * bytes (never normalised), numbers by exact decimal value (1, 1.0 and 10e-1 are one spelling; -0 is 0). Top-level

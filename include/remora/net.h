@@ -6,7 +6,7 @@
 #include "remora/base.h"
 #include "remora/wire.h"
 
-/* ---- loops ---------------------------------------------------------------------------------------------------------- */
+/* ---- loops ------------------------------------------------------------------------------------------------------- */
 
 typedef struct rm_loop rm_loop;
 
@@ -20,7 +20,7 @@ rm_arena_pool *rm_loop_arenas(rm_loop *loop);
 unsigned rm_loop_index(const rm_loop *loop);
 void *rm_loop_uv(rm_loop *loop); /* the uv_loop_t, for upstream and nobody else */
 
-/* ---- server --------------------------------------------------------------------------------------------------------- */
+/* ---- server ------------------------------------------------------------------------------------------------------ */
 
 typedef struct rm_listener rm_listener; /* one listening socket on one loop, and its connections */
 typedef struct rm_req rm_req;           /* one request being answered; lives until on_close has returned */

@@ -8,21 +8,21 @@
 #include "remora/base.h"
 
 /* X(id, name, help) */
-#define RM_COUNTER_MAP(X)                                                                                              \
-    X(CONNECTIONS, "remora_connections_total", "Connections accepted")                                                 \
-    X(CONNECTIONS_REFUSED, "remora_connections_refused_total", "Connections over a limit")                             \
-    X(BAD_REQUESTS, "remora_bad_requests_total", "Requests refused before they were understood")                       \
-    X(CALLER_LEFT, "remora_caller_left_total", "Callers that left before their answer was complete")                   \
-    X(STREAM_ERRORS, "remora_stream_errors_total", "Errors inside a 2xx stream")                                       \
-    X(STREAM_CUT, "remora_stream_cut_total", "Streams that the upstream ended early")                                  \
-    X(SLOW_FOLLOWERS, "remora_slow_followers_total", "Merged callers cut off because they read too slowly")            \
-    X(UPSTREAM_REQUESTS, "remora_upstream_requests_total", "Requests sent to upstreams, retries included")             \
-    X(UPSTREAM_RETRIES, "remora_upstream_retries_total", "Tries after the first")                                      \
-    X(UPSTREAM_RETRY_BUDGET, "remora_upstream_retry_budget_exhausted_total", "Retries not made for lack of budget")    \
-    X(UPSTREAM_FAILURES, "remora_upstream_failures_total", "Upstream calls that ended without an answer")              \
-    X(UPSTREAM_CANCELLED, "remora_upstream_cancelled_total", "Upstream calls ended because nobody waited any more")    \
-    X(LOG_DROPPED, "remora_log_lines_dropped_total", "Access log lines dropped because the log was too slow")          \
-    X(LEDGER_DROPPED, "remora_ledger_rows_dropped_total", "Ledger rows that could not be kept")                        \
+#define RM_COUNTER_MAP(X)                                                                                           \
+    X(CONNECTIONS, "remora_connections_total", "Connections accepted")                                              \
+    X(CONNECTIONS_REFUSED, "remora_connections_refused_total", "Connections over a limit")                          \
+    X(BAD_REQUESTS, "remora_bad_requests_total", "Requests refused before they were understood")                    \
+    X(CALLER_LEFT, "remora_caller_left_total", "Callers that left before their answer was complete")                \
+    X(STREAM_ERRORS, "remora_stream_errors_total", "Errors inside a 2xx stream")                                    \
+    X(STREAM_CUT, "remora_stream_cut_total", "Streams that the upstream ended early")                               \
+    X(SLOW_FOLLOWERS, "remora_slow_followers_total", "Merged callers cut off because they read too slowly")         \
+    X(UPSTREAM_REQUESTS, "remora_upstream_requests_total", "Requests sent to upstreams, retries included")          \
+    X(UPSTREAM_RETRIES, "remora_upstream_retries_total", "Tries after the first")                                   \
+    X(UPSTREAM_RETRY_BUDGET, "remora_upstream_retry_budget_exhausted_total", "Retries not made for lack of budget") \
+    X(UPSTREAM_FAILURES, "remora_upstream_failures_total", "Upstream calls that ended without an answer")           \
+    X(UPSTREAM_CANCELLED, "remora_upstream_cancelled_total", "Upstream calls ended because nobody waited any more") \
+    X(LOG_DROPPED, "remora_log_lines_dropped_total", "Access log lines dropped because the log was too slow")       \
+    X(LEDGER_DROPPED, "remora_ledger_rows_dropped_total", "Ledger rows that could not be kept")                     \
     X(UNPRICED, "remora_unpriced_total", "Answers of a model whose price is unknown")
 
 typedef enum rm_counter {
@@ -33,9 +33,11 @@ typedef enum rm_counter {
 } rm_counter;
 
 /* Stages whose failure was survived: remora_faults_total{stage}. */
-#define RM_STAGE_MAP(X)                                                                                                \
-    X(DECODE, "decode") X(KEY, "key") X(LOOKUP, "lookup") X(MERGE, "merge") X(REPLAY, "replay") X(RECORD, "record")    \
-    X(STORE, "store") X(SETTLE, "settle") X(LEDGER, "ledger") X(LOG, "log")
+#define RM_STAGE_MAP(X)                                                                             \
+    X(DECODE, "decode")                                                                             \
+    X(KEY, "key")                                                                                   \
+    X(LOOKUP, "lookup") X(MERGE, "merge") X(REPLAY, "replay") X(RECORD, "record") X(STORE, "store") \
+        X(SETTLE, "settle") X(LEDGER, "ledger") X(LOG, "log")
 typedef enum rm_stage {
 #define X(id, name) RM_STAGE_##id,
     RM_STAGE_MAP(X)
@@ -44,11 +46,13 @@ typedef enum rm_stage {
 } rm_stage;
 
 /* Why a request was not looked up, and other words of the receipt; x-remora-… and the log use the names. */
-#define RM_REASON_MAP(X)                                                                                               \
-    X(NONE, "none") X(HIT, "hit") X(MISS, "miss") X(MERGED, "merged") X(STALE, "stale") X(REQUESTED, "requested")      \
-    X(PATH, "path") X(METHOD, "method") X(NOT_JSON, "not_json") X(DUPLICATE_KEY, "duplicate_key")                      \
-    X(TOO_DEEP, "too_deep") X(STATEFUL, "stateful") X(MEDIA, "media") X(SAMPLED, "sampled") X(PROBE, "probe")          \
-    X(ANONYMOUS, "anonymous") X(OFF, "off") X(FAULT, "fault") X(LOCAL, "local")
+#define RM_REASON_MAP(X)                                                                                      \
+    X(NONE, "none")                                                                                           \
+    X(HIT, "hit")                                                                                             \
+    X(MISS, "miss") X(MERGED, "merged") X(STALE, "stale") X(REQUESTED, "requested") X(PATH, "path")           \
+        X(METHOD, "method") X(NOT_JSON, "not_json") X(DUPLICATE_KEY, "duplicate_key") X(TOO_DEEP, "too_deep") \
+            X(STATEFUL, "stateful") X(MEDIA, "media") X(SAMPLED, "sampled") X(PROBE, "probe")                 \
+                X(ANONYMOUS, "anonymous") X(OFF, "off") X(FAULT, "fault") X(LOCAL, "local")
 typedef enum rm_reason {
 #define X(id, name) RM_REASON_##id,
     RM_REASON_MAP(X)
@@ -72,25 +76,25 @@ void rm_observer_fault(rm_observer *observer, rm_stage stage);
 
 /* Everything that is said of one finished request, once: counters, histograms, access log line, ledger row. */
 typedef struct rm_receipt {
-    rm_slice id;              /* x-remora-id */
-    rm_slice method, path;    /* path without its query */
+    rm_slice id;           /* x-remora-id */
+    rm_slice method, path; /* path without its query */
     rm_op op;
     rm_outcome outcome;
     rm_reason reason;
-    int status;               /* sent; 499: the caller left before one was */
-    bool stream, failed;      /* failed: the answer did not get to its end */
-    rm_slice tenant;          /* hexadecimal id or "anonymous" */
+    int status;          /* sent; 499: the caller left before one was */
+    bool stream, failed; /* failed: the answer did not get to its end */
+    rm_slice tenant;     /* hexadecimal id or "anonymous" */
     rm_slice model, requested_model, upstream, name_space, service_tier;
     rm_usage usage;
-    double cost_usd;          /* paid for this answer; negative: unknown */
-    double saved_usd;         /* what it would have cost without Remora, less cost_usd; negative: unknown */
+    double cost_usd;  /* paid for this answer; negative: unknown */
+    double saved_usd; /* what it would have cost without Remora, less cost_usd; negative: unknown */
     uint64_t request_bytes, response_bytes;
-    uint64_t total_ns;        /* first byte in to last byte out */
-    uint64_t first_byte_ns;   /* to the first byte of the answer's body */
-    uint64_t upstream_ns;     /* spent waiting for the upstream; 0: not asked */
+    uint64_t total_ns;      /* first byte in to last byte out */
+    uint64_t first_byte_ns; /* to the first byte of the answer's body */
+    uint64_t upstream_ns;   /* spent waiting for the upstream; 0: not asked */
     unsigned tries;
     rm_slice peer;
-    rm_slice prompt, answer;  /* only with log.bodies */
+    rm_slice prompt, answer; /* only with log.bodies */
 } rm_receipt;
 /* Observer's thread. Never fails: what cannot be kept is counted. */
 void rm_observer_settle(rm_observer *observer, const rm_receipt *receipt, uint64_t wall_ms);
@@ -106,10 +110,10 @@ typedef struct rm_store_stats {
 /* Sums of one hour, tenant, model and reason. cost_usd: paid; saved_usd: not paid thanks to Remora;
  * unpriced: requests whose price is unknown, which neither sum holds. */
 typedef struct rm_ledger_row {
-    uint64_t hour;          /* Unix time / 3600 */
-    char tenant[36];        /* hexadecimal id, or "anonymous" */
+    uint64_t hour;   /* Unix time / 3600 */
+    char tenant[36]; /* hexadecimal id, or "anonymous" */
     char model[RM_MODEL_NAME_BYTES_MAX];
-    char reason[16];        /* miss, hit, merged, stale, bypass, … */
+    char reason[16]; /* miss, hit, merged, stale, bypass, … */
     uint64_t requests, errors, input_tokens, cached_input_tokens, output_tokens, unpriced;
     double cost_usd, saved_usd;
 } rm_ledger_row;

@@ -8,7 +8,7 @@
 #include "remora/provider.h"
 #include "remora/wire.h"
 
-/* ---- who ------------------------------------------------------------------------------------------------------------- */
+/* ---- who --------------------------------------------------------------------------------------------------------- */
 
 typedef struct rm_tenant {
     rm_key128 scope;  /* whose cache entries: key, team or shared, by configuration */
@@ -24,7 +24,7 @@ typedef struct rm_tenant {
 rm_status rm_policy_identify(const rm_config *config, const uint8_t secret[32], const rm_http_head *head,
                              rm_tenant *ret_tenant) RM_WARN_UNUSED;
 
-/* ---- what ------------------------------------------------------------------------------------------------------------ */
+/* ---- what -------------------------------------------------------------------------------------------------------- */
 
 /* x-remora-* request headers, Cache-Control and the body's `cache` in one: the strictest of each. */
 typedef struct rm_controls {

@@ -12,7 +12,7 @@ rm_dialect rm_provider_dialect(rm_op op, rm_slice path); /* Anthropic for /v1/me
 const char *rm_op_name(rm_op op);                        /* "chat", "completions", …, "other" */
 const char *rm_op_gen_ai_name(rm_op op); /* OTel gen_ai.operation.name: chat, text_completion, embeddings */
 
-/* ---- requests ------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 /* LiteLLM's body field `cache`. */
 typedef struct rm_body_cache {
@@ -57,7 +57,7 @@ bool rm_provider_neutral_member(rm_slice key, const rm_json *value, void *op);
 rm_status rm_provider_upstream_body(const rm_request_info *info, rm_slice body, bool inject_usage, rm_arena *arena,
                                     rm_slice *ret_body) RM_WARN_UNUSED;
 
-/* ---- answers --------------------------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 typedef enum rm_finish {
     RM_FINISH_NONE = 0, /* none seen (embeddings have none) */
@@ -101,7 +101,7 @@ rm_status rm_provider_clean_event(rm_op op, const rm_sse_event *event, const rm_
 /* Appends the event's raw text with usage.cost set; for events with has_usage. */
 rm_status rm_provider_set_event_cost(rm_op op, const rm_sse_event *event, double cost_usd, rm_buf *out);
 
-/* ---- one form out of the other ---------------------------------------------------------------------------------------- */
+/* ---- one form out of the other ----------------------------------------------------------------------------------- */
 
 /* A stream's text as the JSON body that the same request without `stream` would have got: content, tool calls,
  * reasoning, refusals, logprobs, several choices, usage. Of all conversions: RM_EPARSE: not whole, an error, audio, or
@@ -119,13 +119,13 @@ bool rm_provider_replay_is_plain(rm_op op, bool include_usage);
 rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint64_t now_s, rm_rng *rng,
                                   rm_buf *out) RM_WARN_UNUSED;
 
-/* ---- errors ----------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 /* The dialect's own error shape; numeric `code` where OpenAI's. `type` NULL: by status (invalid_request_error, …). */
 rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char *type, const char *message,
                                  rm_buf *out);
 
-/* ---- prices ------------------------------------------------------------------------------------------------------------ */
+/* ---- prices ------------------------------------------------------------------------------------------------------ */
 
 /* USD a token; negative: unknown. */
 typedef struct rm_price {

@@ -33,7 +33,8 @@ rm_settings *rm_settings_ref(rm_settings *settings);
 void rm_settings_unref(rm_settings *settings);
 
 /* Before the loop runs, on any thread. RM_ENOMEM, RM_EIO. */
-rm_status rm_worker_create(rm_proxy *proxy, rm_loop *loop, rm_settings *settings, rm_worker **ret_worker) RM_WARN_UNUSED;
+rm_status rm_worker_create(rm_proxy *proxy, rm_loop *loop, rm_settings *settings,
+                           rm_worker **ret_worker) RM_WARN_UNUSED;
 /* Loop thread: what comes from now on follows these settings; what is under way keeps its own. RM_ENOMEM, RM_EIO:
  * nothing has changed. */
 rm_status rm_worker_configure(rm_worker *worker, rm_settings *settings) RM_WARN_UNUSED;

@@ -12,12 +12,12 @@ typedef struct rm_store rm_store;
 typedef struct rm_store_reader rm_store_reader;
 
 typedef struct rm_store_options {
-    const char *folder;        /* made if missing (0700) */
-    uint64_t bytes_max;        /* of the cache's file, which never grows past it (raised to 4 MiB); an eighth, at most
+    const char *folder; /* made if missing (0700) */
+    uint64_t bytes_max; /* of the cache's file, which never grows past it (raised to 4 MiB); an eighth, at most
                                 * 256 MiB, of it stays free for copies on write */
     const rm_clock *clock;
-    bool read_only;            /* look at it while another process serves; writes are RM_EREFUSED */
-    bool compress;             /* zstd where it saves at least an eighth of a value over RM_STORE_COMPRESS_BYTES_MIN */
+    bool read_only; /* look at it while another process serves; writes are RM_EREFUSED */
+    bool compress;  /* zstd where it saves at least an eighth of a value over RM_STORE_COMPRESS_BYTES_MIN */
 } rm_store_options;
 
 /* RM_ELOCKED: another process serves from this folder. RM_EIO: the folder cannot be used (logged). A damaged cache is
@@ -26,7 +26,7 @@ rm_status rm_store_open(const rm_store_options *options, rm_store **ret_store) R
 /* Writes what is queued, then closes. Every reader must be gone. NULL is fine. */
 void rm_store_close(rm_store *store);
 
-/* ---- records ---------------------------------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 typedef enum rm_record_form {
     RM_RECORD_BODY = 1,  /* content is one JSON body */
@@ -36,20 +36,20 @@ typedef enum rm_record_form {
 /* One cached answer. Slices belong to whoever made it (put) or to the reader until rm_store_release (get). */
 typedef struct rm_record {
     rm_key128 key;
-    rm_key128 tenant;      /* scope's id */
-    rm_slice name_space;   /* at most RM_NAMESPACE_BYTES_MAX; empty: default */
-    rm_slice model;        /* the answer's model */
-    rm_slice id;           /* the answer's x-remora-id */
-    rm_slice canonical;    /* what was asked, compared on a hit */
+    rm_key128 tenant;    /* scope's id */
+    rm_slice name_space; /* at most RM_NAMESPACE_BYTES_MAX; empty: default */
+    rm_slice model;      /* the answer's model */
+    rm_slice id;         /* the answer's x-remora-id */
+    rm_slice canonical;  /* what was asked, compared on a hit */
     rm_slice content;
     rm_slice content_type;
     rm_record_form form;
     rm_op op;
-    uint64_t created_ms;   /* Unix */
-    uint64_t expires_ms;   /* fresh until; 0: never ends */
+    uint64_t created_ms;     /* Unix */
+    uint64_t expires_ms;     /* fresh until; 0: never ends */
     uint64_t stale_until_ms; /* kept until (>= expires_ms) for stale-while-revalidate and stale-if-error */
     rm_usage usage;
-    double cost_usd;       /* what the upstream's answer cost; negative: unknown */
+    double cost_usd; /* what the upstream's answer cost; negative: unknown */
 } rm_record;
 
 /* Loop thread that will use it. RM_ENOMEM; RM_EBUSY: more than RM_STORE_READERS_MAX. */
@@ -86,7 +86,7 @@ rm_status rm_store_flush(rm_store *store) RM_WARN_UNUSED;
 
 void rm_store_get_stats(rm_store *store, rm_store_stats *ret_stats); /* any thread */
 
-/* ---- ledger ------------------------------------------------------------------------------------------------------------ */
+/* ---- ledger ------------------------------------------------------------------------------------------------------ */
 
 /* Any thread; adds the rows to what is stored, in one transaction by the writer. RM_EBUSY, RM_ENOMEM. */
 rm_status rm_store_ledger_add(rm_store *store, const rm_ledger_row *rows, size_t count) RM_WARN_UNUSED;

@@ -13,8 +13,8 @@ typedef struct rm_slice {
 } rm_slice;
 
 #define RM_SLICE(literal) ((rm_slice){(literal), sizeof(literal) - 1})
-#define RM_SLICE_NONE ((rm_slice){NULL, 0})
-#define RM_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define RM_SLICE_NONE     ((rm_slice){NULL, 0})
+#define RM_COUNT(array)   (sizeof(array) / sizeof((array)[0]))
 
 /* A 128-bit name: exact-cache keys, tenants. Compared as a whole, never interpreted. */
 typedef struct rm_key128 {

@@ -4,7 +4,7 @@
 
 #include "remora/base.h"
 
-/* ---- HTTP requests ------------------------------------------------------------------------------------------------ */
+/* ---- HTTP requests ----------------------------------------------------------------------------------------------- */
 
 typedef enum rm_method {
     RM_METHOD_GET = 0,
@@ -77,7 +77,7 @@ bool rm_http_parser_mid_head(const rm_http_parser *parser);
 /* Hop-by-hop by RFC 9110 7.6.1, or named in `connection` (the Connection header's value, may be empty). */
 bool rm_http_is_hop_by_hop(rm_slice name, rm_slice connection);
 
-/* ---- Cache-Control (RFC 9111) -------------------------------------------------------------------------------------- */
+/* ---- Cache-Control (RFC 9111) ------------------------------------------------------------------------------------ */
 
 typedef struct rm_cache_control {
     bool no_cache, no_store, only_if_cached;
@@ -86,7 +86,7 @@ typedef struct rm_cache_control {
 /* Unknown directives are skipped; an unreadable number counts as not given, "max-age=x" as 0. Never fails. */
 rm_cache_control rm_cache_control_parse(rm_slice value);
 
-/* ---- server-sent events -------------------------------------------------------------------------------------------- */
+/* ---- server-sent events ------------------------------------------------------------------------------------------ */
 
 /* One event as it stood in the stream. */
 typedef struct rm_sse_event {

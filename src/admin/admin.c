@@ -18,8 +18,7 @@ int rm_admin__error(rm_admin_call *call, int http_status, const char *message)
     return http_status;
 }
 
-/* ---- queries
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- queries ----------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {
@@ -61,8 +60,7 @@ rm_status rm_admin__query(rm_slice query, const char *name, char *text)
     return RM_ENOTFOUND;
 }
 
-/* ---- answering
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- answering --------------------------------------------------------------------------------------------------- */
 
 static void reply(rm_admin_call *call, int http_status, const char *allow)
 {
@@ -186,9 +184,7 @@ static const rm_server_ops server_ops = {.on_request = on_request,
                                          .on_close = on_close,
                                          .error_body = error_body};
 
-/* ---- life
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 rm_status rm_admin_create(rm_loop *loop, const char *address, const rm_admin_context *context, rm_admin **ret_admin)
 {

@@ -4,8 +4,7 @@
 
 #include "admin_internal.h"
 
-/* ---- points in time
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- points in time ---------------------------------------------------------------------------------------------- */
 
 /* Exactly `count` digits at *text. */
 static bool take_digits(rm_slice *text, size_t count, unsigned min, unsigned max, unsigned *ret_value)
@@ -94,9 +93,7 @@ rm_status rm_admin_parse_since(rm_slice text, uint64_t now_ms, uint64_t *ret_sin
     return RM_OK;
 }
 
-/* ---- purge
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- purge ------------------------------------------------------------------------------------------------------- */
 
 typedef struct purge_reading {
     rm_admin_purge *purge;
@@ -212,9 +209,7 @@ rm_status rm_admin_read_purge(rm_slice body, rm_scope scope, uint64_t now_ms, rm
     return RM_EINVAL;
 }
 
-/* ---- JSON
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 rm_status rm_admin_stats_json(const rm_store_stats *stats, rm_buf *out)
 {
@@ -299,9 +294,7 @@ rm_status rm_admin_entry_json(const rm_record *record, uint64_t now_ms, rm_buf *
     return rm_buf_append_char(out, '}');
 }
 
-/* ---- reports
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- reports ----------------------------------------------------------------------------------------------------- */
 
 static void add_row(void *report, const rm_ledger_row *row)
 {

@@ -92,7 +92,7 @@ static rm_status store_purge(const question *q, rm_store *store, rm_buf *out)
     return rm_buf_appendf(out, "{\"purged\":%llu}", (unsigned long long)count);
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------------------------ */
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
 
 static void print_value(const rm_json *value)
 {
@@ -172,7 +172,7 @@ static int ask_and_print(const question *q, bool json)
     return code;
 }
 
-/* ---- subcommands ------------------------------------------------------------------------------------------------------------ */
+/* ---- subcommands ------------------------------------------------------------------------------------------------- */
 
 static int cache_stats(int argc, char **argv)
 {

@@ -12,7 +12,7 @@ typedef struct finding {
     bool tried;
 } finding;
 
-/* ---- upstreams ------------------------------------------------------------------------------------------------------------ */
+/* ---- upstreams --------------------------------------------------------------------------------------------------- */
 
 /* Host and port of "https://host:port", "http://[::1]". */
 static void split_origin(const char *origin, char *host, size_t host_bytes, char *port, size_t port_bytes)
@@ -59,7 +59,7 @@ static void probe(finding *f)
                        status == RM_ENOTFOUND ? "no such host" : rm_status_text(status));
 }
 
-/* ---- printing --------------------------------------------------------------------------------------------------------------- */
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
 
 static void append_quoted(rm_buf *out, rm_slice text)
 {
@@ -148,7 +148,7 @@ static void print_summary(const char *file, const rm_config *config, const findi
                  config->model_count, config->model_count == 1 ? "" : "s");
 }
 
-/* ---- the command -------------------------------------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static void check_upstreams(const char *file, const rm_config *config, const rm_config_errors *errors, bool json,
                             bool offline)

@@ -7,7 +7,7 @@
 
 #define ANSWER_BYTES_MAX (64 * RM_MIB)
 
-/* ---- shared with cmd_cache.c -------------------------------------------------------------------------------------------- */
+/* ---- shared with cmd_cache.c ------------------------------------------------------------------------------------- */
 
 bool rm_app_peek_config(const char *path, rm_config **ret_config)
 {
@@ -50,7 +50,7 @@ void rm_app_append_query(rm_buf *out, const char *text)
     }
 }
 
-/* ---- report ----------------------------------------------------------------------------------------------------------------- */
+/* ---- report ------------------------------------------------------------------------------------------------------ */
 
 /* Nobody serves: the ledger as the last run left it. */
 static rm_status read_ledger(const rm_config *config, uint64_t since_ms, bool json, rm_buf *out)

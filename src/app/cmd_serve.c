@@ -36,7 +36,7 @@ static uint64_t wall_ms(void)
     return rm_clock_system()->wall_ms(rm_clock_system());
 }
 
-/* ---- settings ---------------------------------------------------------------------------------------------------------------- */
+/* ---- settings ---------------------------------------------------------------------------------------------------- */
 
 /* Loads configuration and prices; says on standard error what is wrong. */
 static rm_settings *load_settings(const char *path)
@@ -100,7 +100,7 @@ static void fill_gauges(void *user, rm_gauges *gauges)
     gauges->uptime_s = (wall_ms() - self->started_ms) / 1000;
 }
 
-/* ---- start --------------------------------------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------------------------------------- */
 
 /* Every caller and every upstream is a descriptor. */
 static void raise_file_limit(void)
@@ -192,7 +192,7 @@ static rm_status start(server *self)
     return RM_OK;
 }
 
-/* ---- watch ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- watch ------------------------------------------------------------------------------------------------------- */
 
 static void flush_ledger(server *self)
 {
@@ -273,7 +273,7 @@ static void drain(server *self, const sigset_t *set)
     }
 }
 
-/* ---- end --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- end --------------------------------------------------------------------------------------------------------- */
 
 static void on_admin_closed(void *user)
 {

@@ -124,7 +124,7 @@ static void run_demand(rm_task *task);
 
 rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options, rm_flight **ret_flight)
 {
-    if (rm_fault(RM_FAULT_FLIGHT))
+    if (options->key && rm_fault(RM_FAULT_FLIGHT))
         return RM_ENOMEM;
     rm_flight *flight = rm_calloc(1, sizeof *flight);
     if (!flight)
@@ -163,8 +163,7 @@ rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options
     return RM_OK;
 }
 
-/* ---- the log
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------------------------------------------------------- */
 
 static void drop_read_chunks(rm_flight *flight)
 {
@@ -338,8 +337,7 @@ void rm_flight_release(rm_flight *flight)
     unref_and_unlock(flight);
 }
 
-/* ---- the publisher's side of the mailbox
- * -------------------------------------------------------------------------------- */
+/* ---- the publisher's side of the mailbox ------------------------------------------------------------------------- */
 
 static void run_abandoned(rm_task *task)
 {
@@ -389,8 +387,7 @@ static void check_demand(rm_flight *flight)
     post_to_publisher(flight, &flight->demand_task, &flight->demand_posted);
 }
 
-/* ---- subscribers
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- subscribers ------------------------------------------------------------------------------------------------- */
 
 static void run_ready(rm_task *task)
 {

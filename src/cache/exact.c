@@ -12,8 +12,7 @@
 #define HTTP_OK             200
 #define MS_A_SECOND         1000ULL
 
-/* ---- key
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- key --------------------------------------------------------------------------------------------------------- */
 
 static void append_part(rm_buf *out, rm_slice part)
 {
@@ -53,8 +52,7 @@ rm_status rm_exact_key_make(const rm_request_info *info, rm_slice upstream, cons
     return status;
 }
 
-/* ---- lookup
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- lookup ------------------------------------------------------------------------------------------------------ */
 
 /* How long after its end an entry may still be used for one purpose; saturates. */
 static bool within(uint64_t expires_ms, uint64_t grace_ms, uint64_t now_ms)
@@ -101,8 +99,7 @@ rm_status rm_exact_lookup(rm_store_reader *reader, const rm_config *config, cons
     return RM_OK;
 }
 
-/* ---- render
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- render ------------------------------------------------------------------------------------------------------ */
 
 /* Stored form to asked form; *ret_content is the record's own where they are the same. */
 static rm_status convert(const rm_record *record, const rm_request_info *info, rm_buf *scratch, rm_slice *ret_content)
@@ -149,8 +146,7 @@ rm_status rm_exact_render(const rm_record *record, const rm_request_info *info, 
     return RM_OK;
 }
 
-/* ---- store
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- store ------------------------------------------------------------------------------------------------------- */
 
 bool rm_exact_storable(const rm_config *config, int http_status, const rm_answer *answer, bool stream)
 {

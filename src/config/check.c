@@ -88,8 +88,7 @@ const char *rm_config__address_fault(rm_slice address)
     return NULL;
 }
 
-/* ---- items
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- items ------------------------------------------------------------------------------------------------------- */
 
 /* Reports a mistake in item `index` of a list. */
 #define ITEM_MISTAKE(reader, at, line, ...) ((reader)->index = (at), rm_config__mistake((reader), (line), __VA_ARGS__))
@@ -181,8 +180,7 @@ static void finish_models(rm_config_reader *reader)
     reader->config->models = models;
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static bool is_wildcard(rm_slice host)
 {

@@ -5,8 +5,7 @@
 
 #include "config_internal.h"
 
-/* ---- mistakes
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- mistakes ---------------------------------------------------------------------------------------------------- */
 
 void rm_config_errors_init(rm_config_errors *errors)
 {
@@ -19,8 +18,7 @@ void rm_config_errors_deinit(rm_config_errors *errors)
     rm_buf_deinit(&errors->text);
 }
 
-/* ---- one configuration's life
- * -------------------------------------------------------------------------------------------- */
+/* ---- one configuration's life ------------------------------------------------------------------------------------ */
 
 static rm_config *config_create(void)
 {

@@ -3,8 +3,7 @@
 
 #include "config_internal.h"
 
-/* ---- help
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- help -------------------------------------------------------------------------------------------------------- */
 
 /* The words of a choice, or the kind's name; with the range where there is one. */
 static void append_type(const rm_config_option *option, const char *separator, rm_buf *out)
@@ -54,8 +53,7 @@ rm_status rm_config_describe(bool markdown, rm_buf *out)
     return out->status;
 }
 
-/* ---- a configuration's values
- * ------------------------------------------------------------------------------------------------ */
+/* ---- a configuration's values ------------------------------------------------------------------------------------ */
 
 typedef struct unit {
     const char *name;
@@ -224,9 +222,7 @@ rm_status rm_config_json(const rm_config *config, rm_buf *out)
     return out->status;
 }
 
-/* ---- reload
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- reload ------------------------------------------------------------------------------------------------------ */
 
 rm_status rm_config_restart_needed(const rm_config *before, const rm_config *after, rm_buf *out)
 {

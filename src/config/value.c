@@ -232,8 +232,7 @@ bool rm_config__expand(rm_config_reader *reader, unsigned line, const char *path
     return true;
 }
 
-/* ---- fields
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------------------------------------------ */
 
 static bool set_switch(rm_slice text, bool *ret_on)
 {

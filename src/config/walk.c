@@ -39,8 +39,7 @@ static const char *type_name(const yaml_node_t *node)
     }
 }
 
-/* ---- unknown keys
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- unknown keys ------------------------------------------------------------------------------------------------ */
 
 /* Letters to change, add, drop or swap with a neighbour to make one word of the other (Damerau 1964). */
 static unsigned edit_distance(rm_slice a, rm_slice b)
@@ -130,8 +129,7 @@ static void report_unknown(rm_config_reader *reader, const yaml_node_t *key, con
         rm_config__mistake(reader, line_of(key), path, "unknown key; known here: %s", list);
 }
 
-/* ---- values
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void expect(rm_config_reader *reader, const yaml_node_t *node, const char *path, const char *wanted)
 {
@@ -186,8 +184,7 @@ static unsigned member_line(yaml_document_t *doc, const yaml_node_t *node, const
     return line_of(value ? value : node);
 }
 
-/* ---- lists
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 static void read_upstream(rm_config_reader *reader, yaml_document_t *doc, const yaml_node_t *node)
 {
@@ -266,8 +263,7 @@ static void read_list(rm_config_reader *reader, yaml_document_t *doc, const yaml
     }
 }
 
-/* ---- mappings
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- mappings ---------------------------------------------------------------------------------------------------- */
 
 enum { SEEN = 1, SEEN_WITH_VALUE = 2 };
 
@@ -347,8 +343,7 @@ static void read_mapping(rm_config_reader *reader, yaml_document_t *doc, const y
     check_required(reader, node, section, seen);
 }
 
-/* ---- documents
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------------------------------------- */
 
 /* Where a parser stopped: a reader's error (not UTF-8) comes with an offset only. */
 static unsigned fault_line(const yaml_parser_t *parser, rm_slice text)

@@ -39,8 +39,7 @@ static const state_rule rules[RM_CONN_STATE_COUNT] = {
 
 static void conn_run(rm_conn *conn);
 
-/* ---- deadlines
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- deadlines --------------------------------------------------------------------------------------------------- */
 
 static uint64_t now_ms(const rm_conn *conn)
 {
@@ -129,8 +128,7 @@ static void on_timer(rm_timer *timer)
     conn_run(conn);
 }
 
-/* ---- ends
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- ends -------------------------------------------------------------------------------------------------------- */
 
 static void conn_free(rm_conn *conn)
 {
@@ -223,8 +221,7 @@ void rm_net__conn_drain(rm_conn *conn)
         rm_net__conn_abort(conn, RM_ERESET);
 }
 
-/* ---- a request's events, from the parser
- * ---------------------------------------------------------------------------------- */
+/* ---- a request's events, from the parser ------------------------------------------------------------------------- */
 
 static rm_arena *on_begin(void *user)
 {
@@ -290,8 +287,7 @@ static void on_bad_request(rm_conn *conn, rm_http_error error)
     conn->req.why = RM_EPROTO;
 }
 
-/* ---- running
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* The answer is with the kernel to its last byte. */
 static void answer_done(rm_conn *conn)
@@ -423,8 +419,7 @@ void rm_net__conn_written(rm_conn *conn, bool failed)
     conn_run(conn);
 }
 
-/* ---- reading
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
@@ -473,8 +468,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     conn_after(conn);
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static int stream_open(rm_conn *conn, int fd)
 {

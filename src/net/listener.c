@@ -8,8 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- accepting
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- accepting --------------------------------------------------------------------------------------------------- */
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
@@ -114,8 +113,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         ;
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static void socket_options(int fd, const rm_address *address, const rm_server_options *options)
 {
@@ -231,8 +229,7 @@ rm_status rm_listener_open(rm_loop *loop, const char *address, const rm_server_o
     return RM_OK;
 }
 
-/* ---- while it is open
- * --------------------------------------------------------------------------------------------------- */
+/* ---- while it is open -------------------------------------------------------------------------------------------- */
 
 void rm_listener_set_options(rm_listener *listener, const rm_server_options *options)
 {
@@ -249,8 +246,7 @@ unsigned rm_listener_connections(const rm_listener *listener)
     return listener->conn_count;
 }
 
-/* ---- the end
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 static void on_listener_closed(rm_task *task)
 {

@@ -74,8 +74,7 @@ int rm_net__spare_fd(void);
 /* libuv's codes in ours; the only place. */
 rm_status rm_net__uv_status(int code);
 
-/* ---- addresses
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- addresses --------------------------------------------------------------------------------------------------- */
 
 typedef struct rm_address {
     union {
@@ -94,8 +93,7 @@ void rm_net__address_format(const rm_address *address, char *text, size_t size);
 /* False: loopback or a Unix socket, which no cap counts. */
 bool rm_net__address_key(const rm_address *address, rm_key128 *ret_key);
 
-/* ---- connections
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- connections ------------------------------------------------------------------------------------------------- */
 
 typedef struct rm_conn rm_conn;
 
@@ -210,8 +208,7 @@ void rm_net__conn_wake(rm_conn *conn);
 void rm_net__conn_written(rm_conn *conn, bool failed);
 void rm_net__listener_forget(rm_conn *conn);
 
-/* ---- output
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------------------------------------------------ */
 
 size_t rm_net__output_bytes(const rm_conn *conn);
 /* Hands the pieces to the kernel, copies what it does not take (`blob`, if given, holds the last piece and is
@@ -219,8 +216,7 @@ size_t rm_net__output_bytes(const rm_conn *conn);
 rm_status rm_net__output_write(rm_conn *conn, const rm_slice *pieces, unsigned count, rm_blob *blob);
 void rm_net__output_drop(rm_conn *conn);
 
-/* ---- replies
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------------------------------------------------- */
 
 /* Answers by net itself, with Connection: close. */
 void rm_net__reply_error(rm_conn *conn, int http_status, const char *text);

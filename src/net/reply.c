@@ -76,8 +76,7 @@ static const status_line status_lines[] = {
 static const rm_slice last_chunk = RM_SLICE_INIT("0\r\n\r\n");
 static const rm_slice line_end = RM_SLICE_INIT("\r\n");
 
-/* ---- text into reserved memory
- * ------------------------------------------------------------------------------------------- */
+/* ---- text into reserved memory ----------------------------------------------------------------------------------- */
 
 static char *put(char *at, rm_slice text)
 {
@@ -112,9 +111,7 @@ static rm_slice chunk_size_line(char line[18], size_t bytes)
     return rm_slice_make(line + n, 18 - n);
 }
 
-/* ---- heads
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- heads ------------------------------------------------------------------------------------------------------- */
 
 /* A status that has no line of its own goes without a reason, which HTTP allows. */
 static char *put_status_line(char *at, int status)
@@ -212,9 +209,7 @@ static rm_status head_make(rm_req *req, const rm_reply *reply, rm_slice *ret_hea
     return RM_OK;
 }
 
-/* ---- sending
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
 
 static rm_status usable(const rm_req *req)
 {
@@ -348,8 +343,7 @@ void rm_req_abort(rm_req *req)
         rm_net__conn_abort(req->conn, RM_ERESET);
 }
 
-/* ---- answers by net itself
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- answers by net itself --------------------------------------------------------------------------------------- */
 
 void rm_net__reply_error(rm_conn *conn, int http_status, const char *text)
 {
@@ -404,8 +398,7 @@ void rm_net__reply_continue(rm_conn *conn)
     (void)send_pieces(req, &text, 1, NULL); /* a failure has marked the connection */
 }
 
-/* ---- what a handler may ask and say
- * -------------------------------------------------------------------------------------------------- */
+/* ---- what a handler may ask and say ------------------------------------------------------------------------------ */
 
 const rm_http_head *rm_req_head(const rm_req *req)
 {

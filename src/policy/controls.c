@@ -3,8 +3,7 @@
 
 typedef bool (*read_fn)(rm_slice value, rm_controls *controls); /* false: not understood */
 
-/* ---- the strictest of two
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the strictest of two ---------------------------------------------------------------------------------------- */
 
 static void lower(int64_t *value, int64_t other)
 {
@@ -27,8 +26,7 @@ static bool is_printable(rm_slice text)
     return text.len > 0;
 }
 
-/* ---- x-remora-*
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- x-remora-* -------------------------------------------------------------------------------------------------- */
 
 static bool read_cache(rm_slice value, rm_controls *controls)
 {
@@ -140,8 +138,7 @@ static void take_remora_header(const rm_header *header, rm_controls *controls)
     }
 }
 
-/* ---- Cache-Control and the body
- * -------------------------------------------------------------------------------------------- */
+/* ---- Cache-Control and the body ---------------------------------------------------------------------------------- */
 
 static void take_cache_control(rm_slice value, rm_controls *controls)
 {

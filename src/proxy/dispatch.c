@@ -14,21 +14,24 @@ static bool join(rm_exchange *exchange, const rm_exact_key *key)
     return true;
 }
 
+/* What is not needed to answer this one caller is given up first: the table of flights, the record. */
+static rm_status begin_alone(rm_exchange *exchange, const rm_fetch_plan *plan, rm_fetch **ret_fetch)
+{
+    rm_fetch_plan alone = *plan;
+    alone.key = NULL;
+    alone.merge = alone.store = false;
+    rm_observer_fault(exchange->worker->observer, RM_STAGE_MERGE);
+    return rm_fetch__start(exchange->worker, &alone, ret_fetch);
+}
+
 static void begin(rm_exchange *exchange, const rm_fetch_plan *plan)
 {
     rm_fetch *fetch = NULL;
     rm_status status = rm_fetch__start(exchange->worker, plan, &fetch);
     if (status == RM_EBUSY && join(exchange, plan->key))
         return;
-    if (status != RM_OK && plan->key) {
-        /* The table of flights is not needed to answer this one caller. */
-        if (status != RM_EBUSY)
-            rm_observer_fault(exchange->worker->observer, RM_STAGE_MERGE);
-        rm_fetch_plan alone = *plan;
-        alone.key = NULL;
-        alone.merge = alone.store = false;
-        status = rm_fetch__start(exchange->worker, &alone, &fetch);
-    }
+    if (status != RM_OK)
+        status = begin_alone(exchange, plan, &fetch);
     if (status != RM_OK) {
         rm_exchange__fail(exchange, rm_status_http(status), NULL,
                           "Remora could not start the request to the upstream.");

@@ -25,8 +25,7 @@ void rm_exchange__move(rm_exchange *exchange, rm_exchange_state to)
     exchange->state = to;
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 #define SPARE_EXCHANGES_MAX 64u
 
@@ -85,8 +84,7 @@ void rm_exchange__free(rm_exchange *exchange)
     rm_proxy__worker_check_idle(worker);
 }
 
-/* ---- identify
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- identify ---------------------------------------------------------------------------------------------------- */
 
 /* The bytes that decide who is asking, where they fit; 0: not to be remembered. */
 static size_t credential_of(const rm_http_head *head, char *text, size_t room)
@@ -134,9 +132,7 @@ static rm_status identify(rm_exchange *exchange, const rm_http_head *head)
     return RM_OK;
 }
 
-/* ---- begin
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- begin ------------------------------------------------------------------------------------------------------- */
 
 /* A request that Remora does not read: its body flows up while the answer flows down. */
 static void begin_upload(rm_exchange *exchange)
@@ -218,8 +214,7 @@ static void on_body(void *user, rm_slice bytes)
         rm_exchange__fail(exchange, 503, NULL, "Remora is out of memory.");
 }
 
-/* ---- decode, decide
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- decode, decide ---------------------------------------------------------------------------------------------- */
 
 /* NULL: it cannot be read, and the upstream shall say what is wrong with it. */
 static const rm_request_info *decode(rm_exchange *exchange, rm_arena *scratch, rm_request_info *info)
@@ -308,8 +303,7 @@ static void on_body_end(void *user)
     rm_arena_deinit(&scratch);
 }
 
-/* ---- the rest of its life
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the rest of its life ---------------------------------------------------------------------------------------- */
 
 static void on_drain(void *user)
 {

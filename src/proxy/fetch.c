@@ -38,8 +38,7 @@ static rm_answer_head *head_of(rm_fetch *fetch)
     return fetch->head ? rm_answer_head_of(fetch->head) : NULL;
 }
 
-/* ---- money
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- money ------------------------------------------------------------------------------------------------------- */
 
 static bool catalogue_price(const rm_config *config, rm_slice name, rm_price *ret_price)
 {
@@ -96,8 +95,7 @@ static void note_facts(rm_fetch *fetch)
     rm_proxy__keep_text(head->service_tier, sizeof head->service_tier, fetch->answer.service_tier);
 }
 
-/* ---- to the flight
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- to the flight ----------------------------------------------------------------------------------------------- */
 
 static void publish_head(rm_fetch *fetch)
 {
@@ -146,8 +144,7 @@ void rm_fetch__cancel(rm_fetch *fetch)
     rm_upstream_cancel(fetch->call);
 }
 
-/* ---- from the upstream
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- from the upstream ------------------------------------------------------------------------------------------- */
 
 static rm_slice header_of(const rm_upstream_head *head, rm_slice name)
 {
@@ -270,9 +267,7 @@ static void on_upload_drain(void *user)
         rm_req_resume_body(fetch->uploader->req);
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 static void finish_body(rm_fetch *fetch)
 {
@@ -349,8 +344,7 @@ static const rm_upstream_events upstream_events = {
     .on_done = on_done,
 };
 
-/* ---- the beginning
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
 static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
 {

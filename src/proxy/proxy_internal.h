@@ -66,8 +66,7 @@ void rm_proxy__generation_unref(rm_generation *generation);
 void rm_proxy__worker_check_idle(rm_worker *worker); /* something ended: drained? closed? */
 extern const rm_server_ops rm_proxy__server_ops;     /* server_user: rm_worker */
 
-/* ---- answers on their way
- * -------------------------------------------------------------------------------------------------- */
+/* ---- answers on their way ---------------------------------------------------------------------------------------- */
 
 /* Flags of a flight's chunk. */
 enum {
@@ -101,8 +100,7 @@ static inline rm_answer_head *rm_answer_head_of(rm_blob *blob)
     return (rm_answer_head *)(void *)blob->data;
 }
 
-/* ---- exchange
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- exchange ---------------------------------------------------------------------------------------------------- */
 
 /* READING -> (UPLOADING | WAITING) -> RELAYING -> DONE; every state may go to DONE. */
 typedef enum rm_exchange_state {
@@ -230,9 +228,7 @@ void rm_exchange__fail(rm_exchange *exchange, int status, const char *type, cons
 /* usage.c: appends the event's text with usage.cost set. RM_ENOTFOUND: no whole event. */
 rm_status rm_proxy__set_cost(rm_op op, rm_slice raw_event, double cost_usd, rm_buf *out) RM_WARN_UNUSED;
 
-/* ---- fetch
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- fetch ------------------------------------------------------------------------------------------------------- */
 
 typedef enum rm_fetch_mode {
     RM_FETCH_HEAD = 0, /* nothing came yet */

@@ -39,9 +39,7 @@ static void settle_cost(rm_exchange *exchange)
     }
 }
 
-/* ---- heads
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- heads ------------------------------------------------------------------------------------------------------- */
 
 static bool has_name(const rm_header *header, rm_slice name)
 {
@@ -75,9 +73,7 @@ static void begin_stream(rm_exchange *exchange, rm_slice first)
         rm_timer_start(exchange->worker->exec, &exchange->silence, silence_ms);
 }
 
-/* ---- chunks
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
 static void pass(rm_exchange *exchange, rm_slice bytes, rm_blob *blob)
 {
@@ -118,9 +114,7 @@ static void take_chunk(rm_exchange *exchange, rm_blob *chunk)
         pass(exchange, rm_blob_slice(chunk), chunk);
 }
 
-/* ---- ends
- * -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- ends -------------------------------------------------------------------------------------------------------- */
 
 static void fail_upstream(rm_exchange *exchange, rm_status status)
 {
@@ -191,9 +185,7 @@ static void end(rm_exchange *exchange, rm_status status)
     rm_timer_stop(exchange->worker->exec, &exchange->silence);
 }
 
-/* ---- the loop
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 /* RFC 5861, 4: an answer that says that the upstream failed is as good as none. */
 static bool is_failure(int status)

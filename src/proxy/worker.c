@@ -33,8 +33,7 @@ void rm_settings_unref(rm_settings *settings)
     rm_free(settings);
 }
 
-/* ---- generations
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- generations ------------------------------------------------------------------------------------------------- */
 
 static void generation_free(rm_generation *generation)
 {
@@ -146,8 +145,7 @@ rm_status rm_worker_configure(rm_worker *worker, rm_settings *settings)
     return RM_OK;
 }
 
-/* ---- life of a worker
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- life of a worker -------------------------------------------------------------------------------------------- */
 
 rm_status rm_worker_create(rm_proxy *proxy, rm_loop *loop, rm_settings *settings, rm_worker **ret_worker)
 {

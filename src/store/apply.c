@@ -57,8 +57,7 @@ static uint64_t count_of(MDB_txn *txn, MDB_dbi dbi)
     return mdb_stat(txn, dbi, &tree) ? 0 : tree.ms_entries;
 }
 
-/* ---- put and delete
- * --------------------------------------------------------------------------------------------------- */
+/* ---- put and delete ---------------------------------------------------------------------------------------------- */
 
 rm_status rm_store__apply_put(rm_store *store, MDB_txn *txn, rm_store__op *op)
 {
@@ -117,8 +116,7 @@ rm_status rm_store__apply_delete(rm_store *store, MDB_txn *txn, const rm_store__
     return delete_record(store, txn, op->key);
 }
 
-/* ---- evict
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- evict ------------------------------------------------------------------------------------------------------- */
 
 /* RM_ENOTFOUND: the entry's record is gone or another's. */
 static rm_status check_alive(rm_store *store, MDB_txn *txn, const rm_store__entry *entry)
@@ -196,8 +194,7 @@ rm_status rm_store__evict_to(rm_store *store, MDB_txn *txn, uint64_t goal, bool 
     return status == RM_ENOTFOUND ? RM_OK : status;
 }
 
-/* ---- sweep
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- sweep ------------------------------------------------------------------------------------------------------- */
 
 typedef struct sweep_found {
     size_t count;

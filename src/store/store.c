@@ -73,8 +73,7 @@ static void publish(rm_store *store, MDB_txn *txn)
     atomic_store_explicit(&store->counts.bytes, bytes, memory_order_relaxed);
 }
 
-/* ---- databases
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- databases --------------------------------------------------------------------------------------------------- */
 
 static rm_status last_sequence(MDB_txn *txn, MDB_dbi dbi, uint64_t *ret_last)
 {
@@ -202,8 +201,7 @@ static rm_status open_env(rm_store *store, bool is_cache)
     return status;
 }
 
-/* ---- open and close
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 static void set_bounds(rm_store *store, uint64_t bytes_max)
 {
@@ -313,8 +311,7 @@ void rm_store_close(rm_store *store)
     free_store(store);
 }
 
-/* ---- state seen from outside
- * ------------------------------------------------------------------------------------------------ */
+/* ---- state seen from outside ------------------------------------------------------------------------------------- */
 
 void rm_store__fail(rm_store *store, const char *where, rm_status status)
 {

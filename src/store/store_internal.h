@@ -90,8 +90,7 @@ extern _Thread_local bool rm_store__reading;
 /* See crash.c. */
 void rm_store__crash_watch(const rm_store__env *env, bool read_only);
 
-/* ---- operations
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- operations -------------------------------------------------------------------------------------------------- */
 
 typedef enum rm_store__kind {
     RM_STORE__PUT = 0,
@@ -216,8 +215,7 @@ struct rm_store_reader {
     rm_store__packer packer;
 };
 
-/* ---- between the files
- * ------------------------------------------------------------------------------------------------ */
+/* ---- between the files ------------------------------------------------------------------------------------------- */
 
 /* The cache environment is beyond use: logs once, marks it, and from now on everything misses. */
 void rm_store__fail(rm_store *store, const char *where, rm_status status);

@@ -23,8 +23,7 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * NS_A_SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* ---- take
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- take -------------------------------------------------------------------------------------------------------- */
 
 static bool takeable(const rm_store *store)
 {
@@ -86,8 +85,7 @@ static bool take(rm_store *store)
     return going;
 }
 
-/* ---- write
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- write ------------------------------------------------------------------------------------------------------- */
 
 static rm_status save_state(rm_store *store, MDB_txn *txn)
 {
@@ -227,8 +225,7 @@ static void write_batch(rm_store *store)
             op->status = status == RM_EFULL ? rm_store__transact(store, step_one, op) : status;
 }
 
-/* ---- the other work of a turn
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the other work of a turn ------------------------------------------------------------------------------------ */
 
 static void start_purge(rm_store *store, rm_store__wait *wait)
 {
@@ -317,8 +314,7 @@ static void guarded_turn(rm_store *store)
     rm_store__guard = NULL;
 }
 
-/* ---- finish
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- finish ------------------------------------------------------------------------------------------------------ */
 
 static void finish(rm_store *store)
 {

@@ -111,7 +111,7 @@ static int tear_down(void **state)
     return system(command);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 /* Sends a request's text and reads to the end; answers the status, the whole answer in `out` (NUL-terminated). */
 static int ask_raw(rm_slice request, rm_buf *out)
@@ -174,7 +174,7 @@ static void put(uint64_t key, const char *model)
     assert_int_equal(rm_store_flush(f.store), RM_OK);
 }
 
-/* ---- tests --------------------------------------------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 static void test_routes(void **state)
 {

@@ -16,7 +16,7 @@
 #include "app_internal.h"
 #include "remora/admin.h"
 
-/* ---- a server that answers one connection with canned bytes ---------------------------------------------------------------- */
+/* ---- a server that answers one connection with canned bytes ------------------------------------------------------ */
 
 typedef struct canned {
     const char *answer;
@@ -127,7 +127,7 @@ static void test_queries_are_escaped(void **state)
     rm_buf_deinit(&out);
 }
 
-/* ---- the folder of a stopped Remora -------------------------------------------------------------------------------------------- */
+/* ---- the folder of a stopped Remora ------------------------------------------------------------------------------ */
 
 static char folder[] = "/tmp/remora-app-XXXXXX";
 static char config_path[64];

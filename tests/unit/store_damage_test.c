@@ -45,7 +45,7 @@ static void quiet(void)
     rm_log_set_level(RM_LOG_ERROR);
 }
 
-/* ---- one record ---------------------------------------------------------------------------------------------------------- */
+/* ---- one record -------------------------------------------------------------------------------------------------- */
 
 static void each_byte_of_a_record(void **state)
 {
@@ -111,7 +111,7 @@ static void flipped_in_the_file(void **state)
     free(texts.content);
 }
 
-/* ---- the whole environment ------------------------------------------------------------------------------------------------ */
+/* ---- the whole environment --------------------------------------------------------------------------------------- */
 
 static void cut_file_is_set_aside(void **state)
 {
@@ -285,7 +285,7 @@ static void tree_damage_ends_the_cache(void **state)
     }
 }
 
-/* ---- breaking at run time ------------------------------------------------------------------------------------------------- */
+/* ---- breaking at run time ---------------------------------------------------------------------------------------- */
 
 static void failed_store_misses(void **state)
 {

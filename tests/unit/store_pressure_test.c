@@ -28,7 +28,7 @@ static int found_in(fixture *fix, uint64_t from, uint64_t to, size_t bytes)
     return count;
 }
 
-/* ---- eviction ------------------------------------------------------------------------------------------------------------ */
+/* ---- eviction ---------------------------------------------------------------------------------------------------- */
 
 static void file_stays_under_its_bound(void **state)
 {
@@ -106,7 +106,7 @@ static void readers_bound(void **state)
         rm_store_reader_destroy(readers[i]);
 }
 
-/* ---- the queue's bounds ---------------------------------------------------------------------------------------------------- */
+/* ---- the queue's bounds ------------------------------------------------------------------------------------------ */
 
 /* Holds LMDB's write lock; returns when the writer has taken a first operation and waits for it. */
 static MDB_txn *hold_writer(fixture *fix)
@@ -148,7 +148,7 @@ static void queue_bounds(void **state)
 }
 
 #ifdef REMORA_FAULTS
-/* ---- injected faults -------------------------------------------------------------------------------------------------------- */
+/* ---- injected faults --------------------------------------------------------------------------------------------- */
 
 static void clear_faults(void)
 {
@@ -197,7 +197,7 @@ static void each_fault(void **state)
     assert_false(fixture_stats(fix).failed);
 }
 
-/* ---- failing allocations ----------------------------------------------------------------------------------------------------- */
+/* ---- failing allocations ----------------------------------------------------------------------------------------- */
 
 /* One life of a store; each call may fail for want of memory, none may do worse. True if all went well. */
 static bool one_life(const rm_store_options *options)
