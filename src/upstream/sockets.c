@@ -1,8 +1,8 @@
 /* curl's sockets and timeout on libuv: one uv_poll for each socket, one uv_timer for all transfers.
  *
  * A poll must be stopped before its descriptor is closed (libuv aborts on a watcher of a closed or reused one), so curl
- * opens and closes sockets through us. But curl 7.88 closes those that never came to carry a request by itself, and says
- * CURL_POLL_REMOVE only thereafter. Hence two kinds of sockets:
+ * opens and closes sockets through us. But curl 7.88 closes those that never came to carry a request by itself, and
+ * says CURL_POLL_REMOVE only thereafter. Hence two kinds of sockets:
  *   new:  CURL_POLL_REMOVE closes the poll;
  *   kept: an answer has come over it. CURL_POLL_REMOVE only clears `wanted`, and the next request on the connection
  *         finds it watched, which saves two system calls a request. Should it become readable in between (the peer has
