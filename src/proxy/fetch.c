@@ -2,11 +2,16 @@
  *
  *   curl --on_head, on_data--> PIECES: as they come
  *                              BODY:   gathered, read, priced, recorded, then pushed whole
- *                              EVENTS: cut, read, cleaned; what one read brought is pushed as one chunk
+ *                              EVENTS: cut, read, cleaned
+ *
+ * curl calls on_data once for each HTTP chunk, so what a loop turn brings is gathered and pushed as one chunk at the
+ * turn's end: one write a caller, however many events came.
  *
  * A fetch is its flight's publisher. It lives from rm_fetch__start to on_done, whether or not the exchange that began
  * it is still there. */
 #include "proxy_internal.h"
+
+#define PIECE_BYTES (64 * RM_KIB) /* gathered at most, of bytes that are not looked at */
 
 static const rm_upstream_events upstream_events;
 
@@ -26,7 +31,9 @@ static void finish(rm_fetch *fetch)
     rm_buf_deinit(&fetch->gathered);
     rm_list_remove(&fetch->link);
     rm_arena_deinit(&fetch->arena);
-    rm_free(fetch);
+    fetch->done = true;
+    if (!fetch->flush_posted)
+        rm_free(fetch);
     worker->fetches--;
     atomic_store_explicit(&worker->calls_seen, worker->fetches, memory_order_relaxed);
     rm_proxy__generation_unref(generation);
@@ -126,6 +133,26 @@ static void push_gathered(rm_fetch *fetch)
     if (fetch->gathered.len)
         push(fetch, rm_buf_slice(&fetch->gathered), 0);
     rm_buf_clear(&fetch->gathered);
+}
+
+static void run_flush(rm_task *task)
+{
+    rm_fetch *fetch = RM_CONTAINER_OF(task, rm_fetch, flush);
+    fetch->flush_posted = false;
+    if (fetch->done) {
+        rm_free(fetch);
+        return;
+    }
+    push_gathered(fetch);
+    rm_flight_wake(fetch->flight);
+}
+
+static void flush_later(rm_fetch *fetch)
+{
+    if (fetch->flush_posted)
+        return;
+    fetch->flush_posted = true;
+    rm_exec_post(fetch->worker->exec, &fetch->flush);
 }
 
 static void on_abandoned(void *user)
@@ -235,11 +262,18 @@ static void on_event(void *user, const rm_sse_event *event)
 
 static void on_events(rm_fetch *fetch, rm_slice bytes)
 {
-    rm_status status = rm_sse_parser_feed(&fetch->sse, bytes, on_event, fetch);
-    if (status != RM_OK)
+    if (rm_sse_parser_feed(&fetch->sse, bytes, on_event, fetch) != RM_OK)
         rm_upstream_cancel(fetch->call);
-    push_gathered(fetch);
-    rm_flight_wake(fetch->flight);
+    flush_later(fetch);
+}
+
+static void on_piece(rm_fetch *fetch, rm_slice bytes)
+{
+    if (fetch->gathered.len + bytes.len > PIECE_BYTES)
+        push_gathered(fetch);
+    if (rm_buf_append_slice(&fetch->gathered, bytes) != RM_OK)
+        rm_upstream_cancel(fetch->call);
+    flush_later(fetch);
 }
 
 static void on_data(void *user, rm_slice bytes)
@@ -254,10 +288,9 @@ static void on_data(void *user, rm_slice bytes)
             return;
         /* Too large to hold back for the sake of its cost. */
         fetch->mode = RM_FETCH_PIECES;
-        push_gathered(fetch);
+        fetch->gathered.status = RM_OK;
     }
-    push(fetch, bytes, 0);
-    rm_flight_wake(fetch->flight);
+    on_piece(fetch, bytes);
 }
 
 static void on_upload_drain(void *user)
@@ -285,6 +318,7 @@ static void finish_body(rm_fetch *fetch)
 static void finish_events(rm_fetch *fetch)
 {
     rm_slice rest = rm_sse_parser_rest(&fetch->sse);
+    push_gathered(fetch);
     publish_head(fetch);
     if (rest.len)
         push(fetch, rest, 0);
@@ -325,7 +359,9 @@ static void on_done(void *user, const rm_upstream_result *result)
         finish_body(fetch);
     else if (result->status == RM_OK && fetch->mode == RM_FETCH_EVENTS)
         finish_events(fetch);
-    else if (result->status != RM_OK)
+    else if (fetch->mode != RM_FETCH_BODY)
+        push_gathered(fetch);
+    if (result->status != RM_OK)
         fail_without_head(fetch, result);
     rm_answer_head *head = head_of(fetch);
     if (head) {
@@ -443,6 +479,7 @@ rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch
     fetch->worker = worker;
     fetch->generation = rm_proxy__generation_ref(plan->generation);
     fetch->head_timer.fire = on_head_timer;
+    fetch->flush.run = run_flush;
     rm_arena_init(&fetch->arena, rm_loop_arenas(worker->loop), RM_EXCHANGE_ARENA_BYTES_MAX);
     rm_list_append(&worker->fetch_list, &fetch->link);
     worker->fetches++;

@@ -261,8 +261,10 @@ struct rm_fetch {
     rm_answer answer;
     rm_blob *head; /* the flight's */
     rm_sse_parser sse;
-    rm_buf gathered;     /* BODY: the answer; EVENTS: events not yet pushed */
-    rm_timer head_timer; /* EVENTS: the head goes out without a model's name if no event comes */
+    rm_buf gathered;         /* BODY: the answer; EVENTS: events not yet pushed */
+    rm_task flush;           /* pushes what a turn has gathered */
+    bool flush_posted, done; /* done: the flush that is still posted frees it */
+    rm_timer head_timer;     /* EVENTS: the head goes out without a model's name if no event comes */
 };
 
 /* Begins the upstream call; `uploader` (may be NULL) feeds the body of an unknown path. `first` (may be NULL: nobody
