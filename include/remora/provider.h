@@ -17,7 +17,8 @@ const char *rm_op_gen_ai_name(rm_op op); /* OTel gen_ai.operation.name: chat, te
 /* LiteLLM's body field `cache`. */
 typedef struct rm_body_cache {
     bool present, no_cache, no_store;
-    int64_t ttl_s, s_maxage_s; /* -1: not given */
+    bool bad_name_space;       /* one is given that is no text */
+    int64_t ttl_s, s_maxage_s; /* -1: not given; 0 also where it cannot be read */
     rm_slice name_space;
 } rm_body_cache;
 
@@ -121,7 +122,8 @@ rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint6
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
-/* The dialect's own error shape; numeric `code` where OpenAI's. `type` NULL: by status (invalid_request_error, …). */
+/* The dialect's own error shape. `type` NULL: by status (invalid_request_error, …); Anthropic's list of types is closed,
+ * so there it is always by status. OpenAI's `code` is the status as text: its typed clients take text or null only. */
 rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char *type, const char *message,
                                  rm_buf *out);
 

@@ -161,7 +161,7 @@ static void take_body(const rm_body_cache *said, rm_controls *controls)
     lower(&controls->ttl_ms, seconds_to_ms(said->ttl_s));
     lower(&controls->max_age_ms, seconds_to_ms(said->s_maxage_s));
     /* A namespace that cannot be had, or two that differ, would let entries meet that were to be kept apart. */
-    if (said->name_space.len > 0 && !read_namespace(said->name_space, controls))
+    if (said->bad_name_space || (said->name_space.len > 0 && !read_namespace(said->name_space, controls)))
         controls->bypass = true;
 }
 

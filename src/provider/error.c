@@ -33,7 +33,8 @@ static const char *type_of(rm_dialect dialect, int status)
 rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char *type, const char *message,
                                  rm_buf *out)
 {
-    rm_slice name = rm_slice_cstr(type ? type : type_of(dialect, http_status));
+    bool own_type = type && dialect != RM_DIALECT_ANTHROPIC;
+    rm_slice name = rm_slice_cstr(own_type ? type : type_of(dialect, http_status));
     rm_slice text = rm_slice_cstr(message ? message : "");
     if (dialect == RM_DIALECT_ANTHROPIC) {
         rm_buf_append_cstr(out, "{\"type\":\"error\",\"error\":{");
@@ -45,6 +46,5 @@ rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char
     rm_provider__put_member_string(RM_SLICE("message"), text, out);
     rm_provider__put_member_string(RM_SLICE("type"), name, out);
     rm_provider__put_member(RM_SLICE("param"), NULL, out);
-    rm_provider__put_member_i64(RM_SLICE("code"), http_status, out);
-    return rm_buf_append_cstr(out, "}}");
+    return rm_buf_appendf(out, ",\"code\":\"%d\"}}", http_status);
 }

@@ -24,6 +24,11 @@ static bool is_object(const rm_json *value)
     return rm_json_typeof(value) == RM_JSON_OBJECT;
 }
 
+static bool is_object_or_null(const rm_json *value)
+{
+    return is_object(value) || rm_json_typeof(value) == RM_JSON_NULL;
+}
+
 /* Not here, on purpose: service_tier (a patient caller's answer must not be waited for by a hurried one) and the
  * `store` of Responses (only store:false is cacheable at all). */
 static const struct neutral {
@@ -48,7 +53,7 @@ static const struct neutral {
     /* keeps a copy for the provider's evals; chat completions carry no state from one to the next */
     {RM_SLICE("store"), OP(CHAT), NULL},
     /* LiteLLM's instructions to the cache; never reaches the upstream */
-    {RM_SLICE("cache"), OPS_ALL, is_object},
+    {RM_SLICE("cache"), OPS_ALL, is_object_or_null},
 };
 
 bool rm_provider_neutral_member(rm_slice key, const rm_json *value, void *op)
@@ -227,32 +232,43 @@ static void on_reference(const rm_json *value, rm_request_info *info)
         info->refers_media = true;
 }
 
-/* Seconds as a number or as text; -1 if it is neither. */
+/* LiteLLM's members are read with leniency towards spelling and with caution towards sense: what was meant as an
+ * instruction but cannot be read keeps an answer from being shared, never the reverse. */
+
+/* Seconds as a number or as text, -1: not given. Below zero or unreadable: none at all. */
 static int64_t seconds(const rm_json *value)
 {
     uint64_t number;
-    int64_t otherwise = -1;
     rm_slice text = rm_json_string(value);
-    if (text.len && rm_parse_u64(text, &number) == RM_OK && number <= INT64_MAX)
-        return (int64_t)number;
-    double given = rm_json_double(value, -1);
-    if (given >= 0 && given < 1e15)
-        otherwise = (int64_t)given;
-    return rm_json_i64(value, otherwise);
+    if (!rm_provider__given(value))
+        return -1;
+    if (rm_json_typeof(value) == RM_JSON_STRING)
+        return rm_parse_u64(text, &number) == RM_OK && number <= INT64_MAX ? (int64_t)number : 0;
+    double given = rm_json_double(value, 0);
+    int64_t whole = rm_json_i64(value, given > 0 && given < 1e15 ? (int64_t)given : 0);
+    return whole > 0 ? whole : 0;
+}
+
+static bool flag(const rm_json *value)
+{
+    if (rm_json_typeof(value) == RM_JSON_STRING)
+        return rm_slice_eq_nocase(rm_json_string(value), RM_SLICE("true"));
+    return rm_json_bool(value, rm_json_double(value, 0) != 0);
 }
 
 static void on_cache(const rm_json *value, rm_request_info *info)
 {
-    if (!is_object(value))
+    if (!is_object_or_null(value))
         return;
-    const rm_json *maxage = rm_json_get(value, "s-maxage");
+    const rm_json *maxage = rm_json_get(value, "s-maxage"), *name = rm_json_get(value, "namespace");
     info->cache = (rm_body_cache){
         .present = true,
-        .no_cache = rm_json_bool(rm_json_get(value, "no-cache"), false),
-        .no_store = rm_json_bool(rm_json_get(value, "no-store"), false),
+        .no_cache = flag(rm_json_get(value, "no-cache")),
+        .no_store = flag(rm_json_get(value, "no-store")),
         .ttl_s = seconds(rm_json_get(value, "ttl")),
         .s_maxage_s = seconds(maxage ? maxage : rm_json_get(value, "s-max-age")),
-        .name_space = rm_json_string(rm_json_get(value, "namespace")),
+        .name_space = rm_json_string(name),
+        .bad_name_space = rm_provider__given(name) && rm_json_typeof(name) != RM_JSON_STRING,
     };
 }
 

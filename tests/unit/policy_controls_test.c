@@ -169,6 +169,9 @@ static void test_body(void **state)
     body = (rm_body_cache){.present = true, .ttl_s = -1, .s_maxage_s = -1, .name_space = RM_SLICE("bad\nname")};
     c = controls_of(NULL, 0, &body);
     assert_true(c.bypass); /* entries that cannot be kept apart are not kept */
+    body = (rm_body_cache){.present = true, .ttl_s = -1, .s_maxage_s = -1, .bad_name_space = true};
+    c = controls_of(NULL, 0, &body);
+    assert_true(c.bypass);
     body = (rm_body_cache){.ttl_s = 0, .no_cache = true};
     c = controls_of(NULL, 0, &body);
     assert_false(c.no_cache);

@@ -280,8 +280,18 @@ static void test_body_cache(void **state)
     assert_slice(cache.name_space, "a");
     cache = read_as(RM_OP_CHAT, "{\"cache\":{\"s-max-age\":2.5,\"ttl\":-1}}").cache;
     assert_true(cache.present && !cache.no_cache && !cache.no_store);
-    assert_int_equal(cache.ttl_s, -1);
+    assert_int_equal(cache.ttl_s, 0); /* no time at all, not the default one */
     assert_int_equal(cache.s_maxage_s, 2);
+    cache =
+        read_as(RM_OP_CHAT, "{\"cache\":{\"no-cache\":\"True\",\"no-store\":1,\"ttl\":\"10m\",\"namespace\":5}}").cache;
+    assert_true(cache.no_cache && cache.no_store && cache.bad_name_space);
+    assert_int_equal(cache.ttl_s, 0);
+    cache =
+        read_as(RM_OP_CHAT, "{\"cache\":{\"no-cache\":\"no\",\"no-store\":0,\"ttl\":null,\"namespace\":null}}").cache;
+    assert_false(cache.no_cache || cache.no_store || cache.bad_name_space);
+    assert_int_equal(cache.ttl_s, -1);
+    cache = read_as(RM_OP_CHAT, "{\"cache\":null}").cache;
+    assert_true(cache.present && cache.ttl_s == -1 && cache.s_maxage_s == -1);
     cache = read_as(RM_OP_CHAT, "{\"cache\":true}").cache;
     assert_false(cache.present);
     assert_int_equal(cache.ttl_s, -1);
@@ -313,6 +323,7 @@ static void test_neutral(void **state)
         {RM_OP_CHAT, "{\"store\":true}", true},
         {RM_OP_RESPONSES, "{\"store\":false}", false},
         {RM_OP_CHAT, "{\"cache\":{}}", true},
+        {RM_OP_CHAT, "{\"cache\":null}", true},
         {RM_OP_CHAT, "{\"cache\":true}", false},
         {RM_OP_CHAT, "{\"service_tier\":\"flex\"}", false},
         {RM_OP_CHAT, "{\"n\":1}", false},
@@ -361,6 +372,7 @@ static void test_upstream_body(void **state)
     check_upstream(RM_OP_CHAT, "{\"a\":1.0, \"cache\": {\"ttl\":1} ,\"b\":\"\\u00e9\"}", false,
                    "{\"a\":1.0,\"b\":\"\\u00e9\"}");
     check_upstream(RM_OP_EMBEDDINGS, "{\"cache\":{}}", true, "{}");
+    check_upstream(RM_OP_EMBEDDINGS, "{\"cache\":null}", true, "{}");
     check_upstream(RM_OP_CHAT, "{\"stream\":true}", true,
                    "{\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
     check_upstream(RM_OP_CHAT, "{\"stream\":true,\"stream_options\":null}", true,
@@ -384,15 +396,17 @@ static void check_error(rm_dialect dialect, int status, const char *type, const 
 static void test_error_bodies(void **state)
 {
     (void)state;
-    check_error(
-        RM_DIALECT_OPENAI, 429, NULL, "slow \"down\"",
-        "{\"error\":{\"message\":\"slow \\\"down\\\"\",\"type\":\"rate_limit_error\",\"param\":null,\"code\":429}}");
+    check_error(RM_DIALECT_OPENAI, 429, NULL, "slow \"down\"",
+                "{\"error\":{\"message\":\"slow "
+                "\\\"down\\\"\",\"type\":\"rate_limit_error\",\"param\":null,\"code\":\"429\"}}");
     check_error(RM_DIALECT_OPENAI, 400, "my_type", NULL,
-                "{\"error\":{\"message\":\"\",\"type\":\"my_type\",\"param\":null,\"code\":400}}");
+                "{\"error\":{\"message\":\"\",\"type\":\"my_type\",\"param\":null,\"code\":\"400\"}}");
     check_error(RM_DIALECT_OPENAI, 502, NULL, "x",
-                "{\"error\":{\"message\":\"x\",\"type\":\"server_error\",\"param\":null,\"code\":502}}");
+                "{\"error\":{\"message\":\"x\",\"type\":\"server_error\",\"param\":null,\"code\":\"502\"}}");
     check_error(RM_DIALECT_ANTHROPIC, 413, NULL, "x",
                 "{\"type\":\"error\",\"error\":{\"type\":\"request_too_large\",\"message\":\"x\"}}");
+    check_error(RM_DIALECT_ANTHROPIC, 502, "my_type", "x",
+                "{\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"x\"}}");
     check_error(RM_DIALECT_ANTHROPIC, 529, NULL, "x",
                 "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}");
     check_error(RM_DIALECT_ANTHROPIC, 418, NULL, "x",
