@@ -1,9 +1,8 @@
 /* L3: merging in flight. A flight is one upstream answer on its way and everybody who waits for it, on any loop.
  *
- * Publisher side: one thread (where the upstream call runs). Subscriber side: each on its own executor's thread. The
- * flight's log is a list of shared blobs; a subscriber is a cursor in it, so a slow one costs no copy and slows nobody:
- * once what it has not read exceeds bytes_max it is cut off (RM_ETOOBIG). The publisher is paused while even the
- * fastest is RM_WRITE_HIGH_BYTES behind. */
+ * Publisher side: one thread (where the upstream call runs). Subscriber side: each on its own executor's thread. A
+ * subscriber is a cursor in a list of shared blobs, so a slow one costs no copy and slows nobody: once what it has not
+ * read exceeds bytes_max it is cut off. The publisher is paused while even the fastest is RM_WRITE_HIGH_BYTES behind. */
 #ifndef REMORA_BATCH_H
 #define REMORA_BATCH_H
 
@@ -28,8 +27,8 @@ typedef struct rm_flight_publisher {
 typedef struct rm_flight_options {
     const rm_key128 *key; /* NULL: nobody else can join */
     rm_slice canonical;   /* with key: what is compared on a join; copied */
-    size_t bytes_max;     /* of the log */
-    bool keep;            /* without key too, keep the log for rm_flight_each until the end or bytes_max */
+    size_t bytes_max;     /* of the answer, to be joined or kept */
+    bool keep;            /* without key too, keep the answer for rm_flight_play until the end or bytes_max */
     rm_flight_publisher publisher;
 } rm_flight_options;
 
@@ -50,9 +49,10 @@ void rm_flight_wake(rm_flight *flight);
 void rm_flight_end(rm_flight *flight, rm_status status);
 /* Gives the publisher's reference back; the flight must have ended. */
 void rm_flight_release(rm_flight *flight);
-/* Calls `each` for every chunk since the first; false if some were dropped already (then `each` was not called).
- * Publisher's thread, before the end. */
-bool rm_flight_each(rm_flight *flight, void (*each)(void *user, const rm_blob *chunk), void *user);
+/* Plays back every chunk since the first, runs of equal flags as one piece, bytes valid during the call; `each` may end
+ * it by returning false. False: some are not kept any more, or no memory, or `each` ended it. Publisher's thread, before
+ * the end. */
+bool rm_flight_play(rm_flight *flight, bool (*each)(void *user, uint32_t flags, rm_slice bytes), void *user);
 /* No further joins (the answer is not one to share); those aboard stay. */
 void rm_flight_seal(rm_flight *flight);
 
@@ -67,7 +67,8 @@ typedef struct rm_subscriber {
     rm_flight *flight;
     rm_link link;
     rm_task task;
-    struct rm_flight_chunk *cursor; /* next chunk to read; NULL: none yet */
+    struct rm_flight_chunk *backlog; /* what came before it joined; read first */
+    struct rm_flight_chunk *cursor;  /* next chunk to read; NULL: none yet */
     uint64_t read_bytes;
     uint32_t round;
     bool posted; /* task is in the mailbox */

@@ -1,6 +1,6 @@
 /* Merging in flight.
  *
- *      upstream --push--> [chunk]->[chunk]->[chunk]        the log: shared blobs, oldest first
+ *      upstream --push--> [chunk]->[chunk]->[chunk]        shared blobs, oldest first; and the tape of all since the start
  *                            ^        ^        ^
  *                        slow one   other   fastest         a subscriber is a cursor
  *
@@ -8,14 +8,15 @@
  * RM_FLIGHT_END and leaves, the publisher releases.
  *
  * Invariants, all under flight->lock:
- * - chunk->unread is the number of subscribers that have yet to read it. While `keep` is set every chunk is kept, for
- *   those who join late and for the record; else a chunk goes as soon as nobody is left to read it.
- * - Once the log outgrows bytes_max it is neither kept nor joinable, and a subscriber that far behind is cut off.
+ * - A chunk lives until the last subscriber that has yet to read it has done so (chunk->unread).
+ * - While `keep` is set the tape holds every chunk since the first: what a late joiner is played, and the record.
+ * - Once more than bytes_max has come, nothing is kept, nobody can join, and a subscriber that far behind is cut off.
  * Lock order: a table shard's lock, then a flight's. No callback runs under either.
  */
 #include <pthread.h>
 
 #include "remora/batch.h"
+#include "tape.h"
 
 #define SHARDS 64u
 
@@ -50,9 +51,10 @@ struct rm_flight {
     bool joinable, keep, ended, paused; /* joinable implies keep */
     rm_status status;
     rm_blob *head;
+    rm_tape tape;
     struct rm_flight_chunk *first, *last;
-    uint64_t pushed_bytes, dropped_bytes, furthest_bytes; /* furthest: what the fastest subscriber has read */
-    rm_link local, remote;                                /* subscribers on the publisher's executor, and elsewhere */
+    uint64_t pushed_bytes, furthest_bytes; /* furthest: what the fastest subscriber has read */
+    rm_link local, remote;                 /* subscribers on the publisher's executor, and elsewhere */
     unsigned subscribers;
     uint32_t round;
     rm_task abandoned_task, demand_task;
@@ -103,6 +105,7 @@ static void flight_free(rm_flight *flight)
         rm_blob_unref(chunk->blob);
         rm_free(chunk);
     }
+    rm_tape__deinit(&flight->tape);
     rm_blob_unref(flight->head);
     rm_blob_unref(flight->canonical);
     atomic_fetch_sub_explicit(&flight->table->flights, 1, memory_order_relaxed);
@@ -133,6 +136,7 @@ rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options
     flight->bytes_max = options->bytes_max;
     flight->publisher = options->publisher;
     flight->keep = options->keep;
+    rm_tape__init(&flight->tape, options->bytes_max);
     flight->refs = 1;
     flight->abandoned_task.run = run_abandoned;
     flight->demand_task.run = run_demand;
@@ -167,12 +171,11 @@ rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options
 
 static void drop_read_chunks(rm_flight *flight)
 {
-    while (flight->first && !flight->keep && flight->first->unread == 0) {
+    while (flight->first && flight->first->unread == 0) {
         struct rm_flight_chunk *chunk = flight->first;
         flight->first = chunk->next;
         if (!flight->first)
             flight->last = NULL;
-        flight->dropped_bytes += chunk->blob->len;
         rm_blob_unref(chunk->blob);
         rm_free(chunk);
     }
@@ -215,7 +218,7 @@ static void stop_keeping(rm_flight *flight)
 {
     close_door(flight);
     flight->keep = false;
-    drop_read_chunks(flight);
+    rm_tape__deinit(&flight->tape);
 }
 
 static void lock_both(rm_flight *flight)
@@ -239,17 +242,13 @@ void rm_flight_seal(rm_flight *flight)
     unlock_both(flight);
 }
 
-bool rm_flight_each(rm_flight *flight, void (*each)(void *user, const rm_blob *chunk), void *user)
+bool rm_flight_play(rm_flight *flight, bool (*each)(void *user, uint32_t flags, rm_slice bytes), void *user)
 {
     pthread_mutex_lock(&flight->lock);
     bool whole = flight->keep && flight->status == RM_OK;
     pthread_mutex_unlock(&flight->lock);
-    if (!whole)
-        return false;
-    /* Only this thread appends or drops while `keep` is set. */
-    for (const struct rm_flight_chunk *chunk = flight->first; chunk; chunk = chunk->next)
-        each(user, chunk->blob);
-    return true;
+    /* Only this thread adds to the tape or ends the keeping. */
+    return whole && rm_tape__play(&flight->tape, each, user) == RM_OK;
 }
 
 void rm_flight_set_head(rm_flight *flight, rm_blob *head)
@@ -280,10 +279,8 @@ bool rm_flight_push(rm_flight *flight, rm_blob *chunk)
         flight->first = node;
     flight->last = node;
     flight->pushed_bytes += chunk->len;
-    if (flight->keep && flight->pushed_bytes > flight->bytes_max) {
-        close_door(flight);
-        flight->keep = false; /* what nobody has to read goes below, when the new chunk has found its readers */
-    }
+    if (flight->keep && (flight->pushed_bytes > flight->bytes_max || rm_tape__add(&flight->tape, chunk) != RM_OK))
+        stop_keeping(flight);
     offer(flight, &flight->local, node);
     offer(flight, &flight->remote, node);
     drop_read_chunks(flight);
@@ -409,17 +406,54 @@ static void board(rm_flight *flight, rm_subscriber *subscriber)
 {
     subscriber->flight = flight;
     subscriber->task.run = run_ready;
-    subscriber->cursor = flight->first;
-    subscriber->read_bytes = flight->dropped_bytes;
+    subscriber->cursor = NULL;
+    subscriber->backlog = NULL;
+    subscriber->read_bytes = 0;
     subscriber->round = flight->round;
     subscriber->posted = subscriber->cut = false;
     subscriber->on_gone = NULL;
-    for (struct rm_flight_chunk *chunk = flight->first; chunk; chunk = chunk->next)
-        chunk->unread++;
     rm_list_append(subscriber->exec == flight->publisher.exec ? &flight->local : &flight->remote, &subscriber->link);
     flight->subscribers++;
     flight->refs++;
     atomic_fetch_add_explicit(&flight->table->subscribers, 1, memory_order_relaxed);
+}
+
+/* ---- what has come before a subscriber joined ---------------------------------------------------------------------- */
+
+static void free_backlog(rm_subscriber *subscriber)
+{
+    for (struct rm_flight_chunk *chunk = subscriber->backlog, *next; chunk; chunk = next) {
+        next = chunk->next;
+        rm_blob_unref(chunk->blob);
+        rm_free(chunk);
+    }
+    subscriber->backlog = NULL;
+}
+
+static bool add_backlog(void *user, uint32_t flags, rm_slice bytes)
+{
+    struct rm_flight_chunk ***end = user;
+    struct rm_flight_chunk *chunk = rm_calloc(1, sizeof *chunk);
+    if (!chunk)
+        return false;
+    **end = chunk;
+    *end = &chunk->next;
+    chunk->blob = rm_blob_create_copy(bytes);
+    if (!chunk->blob)
+        return false;
+    chunk->blob->flags = flags;
+    return true;
+}
+
+/* The flight's lock is held. */
+static rm_status play_back(const rm_flight *flight, rm_subscriber *subscriber)
+{
+    struct rm_flight_chunk **end = &subscriber->backlog;
+    subscriber->backlog = NULL;
+    rm_status status = rm_tape__play(&flight->tape, add_backlog, &end);
+    if (status != RM_OK)
+        free_backlog(subscriber);
+    return status;
 }
 
 void rm_flight_join_first(rm_flight *flight, rm_subscriber *subscriber)
@@ -442,8 +476,13 @@ rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical,
         else if (flight->subscribers >= RM_FLIGHT_SUBSCRIBERS_MAX)
             status = RM_EBUSY;
         else {
-            board(flight, subscriber);
-            status = RM_OK;
+            struct rm_flight_chunk *backlog;
+            status = play_back(flight, subscriber);
+            backlog = subscriber->backlog;
+            if (status == RM_OK) {
+                board(flight, subscriber);
+                subscriber->backlog = backlog;
+            }
         }
         pthread_mutex_unlock(&flight->lock);
     }
@@ -467,6 +506,13 @@ rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm
     struct rm_flight_chunk *chunk = subscriber->cursor;
     if (subscriber->cut) {
         result = RM_FLIGHT_CUT;
+    } else if (subscriber->backlog) {
+        chunk = subscriber->backlog;
+        *ret_chunk = chunk->blob;
+        subscriber->backlog = chunk->next;
+        subscriber->read_bytes += chunk->blob->len;
+        rm_free(chunk);
+        result = RM_FLIGHT_CHUNK;
     } else if (chunk) {
         *ret_chunk = rm_blob_ref(chunk->blob);
         subscriber->cursor = chunk->next;
@@ -502,6 +548,7 @@ bool rm_flight_leave(rm_subscriber *subscriber, void (*on_gone)(rm_subscriber *s
         return true;
     pthread_mutex_lock(&flight->lock);
     forget_unread(subscriber);
+    free_backlog(subscriber);
     rm_list_remove(&subscriber->link);
     bool idle = !subscriber->posted;
     subscriber->flight = NULL;
@@ -510,7 +557,7 @@ bool rm_flight_leave(rm_subscriber *subscriber, void (*on_gone)(rm_subscriber *s
     atomic_fetch_sub_explicit(&flight->table->subscribers, 1, memory_order_relaxed);
     /* The fastest may have gone: without it the source must not run ahead of those who are left. */
     if (!flight->ended && subscriber->read_bytes == flight->furthest_bytes && flight->subscribers)
-        flight->furthest_bytes = furthest_of(&flight->remote, furthest_of(&flight->local, flight->dropped_bytes));
+        flight->furthest_bytes = furthest_of(&flight->remote, furthest_of(&flight->local, 0));
     drop_read_chunks(flight);
     if (flight->subscribers == 0 && !flight->ended)
         post_to_publisher(flight, &flight->abandoned_task, &flight->abandoned_posted);

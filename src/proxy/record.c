@@ -43,28 +43,23 @@ void rm_fetch__record_body(rm_fetch *fetch, rm_slice body)
         keep(fetch, RM_RECORD_BODY, body);
 }
 
-/* A record is only ever served as a hit, which costs nothing: so its usage says. */
-static void append_free_of_charge(rm_op op, rm_buf *out, const rm_blob *chunk)
-{
-    rm_sse_event event = {.raw = rm_blob_slice(chunk)};
-    size_t before = out->len;
-    if (chunk->flags & RM_CHUNK_USAGE && rm_proxy__set_cost(op, event.raw, 0, out) == RM_OK)
-        return;
-    out->len = before;
-    out->status = RM_OK;
-    (void)rm_buf_append_slice(out, event.raw);
-}
-
 typedef struct gathering {
     rm_op op;
     rm_buf text;
 } gathering;
 
-static void gather(void *user, const rm_blob *chunk)
+/* A record is only ever served as a hit, which costs nothing: so its usage says. */
+static bool gather(void *user, uint32_t flags, rm_slice bytes)
 {
     gathering *to = user;
-    if (to->text.status == RM_OK)
-        append_free_of_charge(to->op, &to->text, chunk);
+    size_t before = to->text.len;
+    if (flags & RM_CHUNK_USAGE) {
+        if (rm_proxy__set_cost(to->op, bytes, 0, &to->text) == RM_OK)
+            return true;
+        to->text.len = before;
+        to->text.status = RM_OK;
+    }
+    return rm_buf_append_slice(&to->text, bytes) == RM_OK;
 }
 
 /* One entry serves both forms, so a stream that does not make a whole answer is none to keep. */
@@ -82,11 +77,10 @@ void rm_fetch__record_events(rm_fetch *fetch)
     fetch->stored = true;
     gathering all = {.op = fetch->op};
     rm_buf_init(&all.text, RM_STORE_RECORD_BYTES_MAX);
-    if (rm_flight_each(fetch->flight, gather, &all)) {
-        if (all.text.status == RM_OK && is_whole(fetch, rm_buf_slice(&all.text)))
-            keep(fetch, RM_RECORD_EVENTS, rm_buf_slice(&all.text));
-        else if (all.text.status != RM_OK)
-            rm_observer_fault(fetch->worker->observer, RM_STAGE_RECORD);
-    }
+    bool whole = rm_flight_play(fetch->flight, gather, &all);
+    if (whole && is_whole(fetch, rm_buf_slice(&all.text)))
+        keep(fetch, RM_RECORD_EVENTS, rm_buf_slice(&all.text));
+    else if (all.text.status != RM_OK)
+        rm_observer_fault(fetch->worker->observer, RM_STAGE_RECORD);
     rm_buf_deinit(&all.text);
 }

@@ -370,31 +370,111 @@ static void test_source_pauses_and_resumes(void **state)
     rm_flight_release(flight);
 }
 
-static void count_bytes(void *user, const rm_blob *chunk)
+typedef struct played {
+    unsigned pieces;
+    uint32_t last_flags;
+    size_t len;
+    char text[64];
+} played;
+
+static bool note_piece(void *user, uint32_t flags, rm_slice bytes)
 {
-    *(size_t *)user += chunk->len;
+    played *to = user;
+    to->pieces++;
+    to->last_flags = flags;
+    if (to->len + bytes.len < sizeof to->text)
+        memcpy(to->text + to->len, bytes.ptr, bytes.len);
+    to->len += bytes.len;
+    return true;
 }
 
-static void test_log_is_kept_until_bytes_max(void **state)
+static void test_answer_is_kept_until_bytes_max(void **state)
 {
     fixture *f = *state;
     caller one;
+    played all = {0};
     caller_init(&one, &f->here);
     rm_flight *flight = create(f, false, true, 1000);
     rm_flight_join_first(flight, &one.subscriber);
-    size_t bytes = 0;
     push_bytes(flight, 1000);
     rm_flight_wake(flight);
-    assert_true(rm_flight_each(flight, count_bytes, &bytes));
-    assert_int_equal(bytes, 1000);
+    assert_true(rm_flight_play(flight, note_piece, &all));
+    assert_int_equal(all.len, 1000);
     push_bytes(flight, 1);
     rm_flight_wake(flight);
-    assert_false(rm_flight_each(flight, count_bytes, &bytes));
+    assert_false(rm_flight_play(flight, note_piece, &all));
     assert_int_equal(one.len, 1001);
     rm_flight_end(flight, RM_OK);
     rm_flight_wake(flight);
     rm_flight_leave(&one.subscriber, on_gone);
     rm_flight_release(flight);
+}
+
+static void push_flagged(rm_flight *flight, const char *text, uint32_t flags)
+{
+    rm_blob *blob = rm_blob_create_copy(rm_slice_cstr(text));
+    blob->flags = flags;
+    (void)rm_flight_push(flight, blob);
+}
+
+static void test_play_back_joins_runs_and_keeps_flags_apart(void **state)
+{
+    fixture *f = *state;
+    played all = {0};
+    caller late;
+    caller_init(&late, &f->there);
+    rm_flight *flight = create(f, true, false, 1000);
+    push_flagged(flight, "event one;", 0);
+    push_flagged(flight, "event two;", 0);
+    push_flagged(flight, "event;", 0);
+    push_flagged(flight, "usage;", 3);
+    push_flagged(flight, "done", 0);
+    assert_true(rm_flight_play(flight, note_piece, &all));
+    assert_int_equal(all.pieces, 3);
+    assert_string_equal(all.text, "event one;event two;event;usage;done");
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &late.subscriber), RM_OK);
+    drain(&late);
+    assert_string_equal(late.text, "event one;event two;event;usage;done");
+    push_flagged(flight, "!", 0);
+    rm_flight_wake(flight);
+    hand_run(&f->there);
+    assert_string_equal(late.text, "event one;event two;event;usage;done!");
+    rm_flight_leave(&late.subscriber, on_gone);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+}
+
+/* Chunks that share random beginnings and ends with the one before come back as they were. */
+static void test_play_back_of_random_chunks(void **state)
+{
+    fixture *f = *state;
+    rm_rng rng;
+    rm_buf wanted;
+    rm_rng_seed(&rng, 1);
+    rm_buf_init(&wanted, RM_MIB);
+    rm_flight *flight = create(f, true, false, RM_MIB);
+    for (int i = 0; i < 2000; i++) {
+        char text[64];
+        size_t len = rm_rng_next(&rng) % sizeof text;
+        for (size_t at = 0; at < len; at++)
+            text[at] = rm_rng_next(&rng) % 8 ? 'a' : 'b';
+        rm_buf_append(&wanted, text, len);
+        (void)rm_flight_push(flight, rm_blob_create_copy(rm_slice_make(text, len)));
+    }
+    caller late;
+    caller_init(&late, &f->there);
+    late.lazy = true;
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &late.subscriber), RM_OK);
+    rm_blob *chunk = NULL;
+    rm_status status = RM_OK;
+    assert_int_equal(rm_flight_next(&late.subscriber, &chunk, &status), RM_FLIGHT_CHUNK);
+    assert_true(rm_slice_eq(rm_blob_slice(chunk), rm_buf_slice(&wanted)));
+    rm_blob_unref(chunk);
+    assert_int_equal(rm_flight_next(&late.subscriber, &chunk, &status), RM_FLIGHT_WAIT);
+    rm_flight_leave(&late.subscriber, on_gone);
+    rm_flight_end(flight, RM_OK);
+    rm_flight_release(flight);
+    rm_buf_deinit(&wanted);
 }
 
 static void test_failure_reaches_all(void **state)
@@ -454,7 +534,9 @@ int main(void)
         TEST(test_leaving_with_a_task_in_the_mailbox),
         TEST(test_slow_follower_is_cut_and_the_fast_one_is_not),
         TEST(test_source_pauses_and_resumes),
-        TEST(test_log_is_kept_until_bytes_max),
+        TEST(test_answer_is_kept_until_bytes_max),
+        TEST(test_play_back_joins_runs_and_keeps_flags_apart),
+        TEST(test_play_back_of_random_chunks),
         TEST(test_failure_reaches_all),
 #ifdef REMORA_FAULTS
         TEST(test_lost_chunk_ends_the_answer),
