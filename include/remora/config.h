@@ -16,6 +16,7 @@ typedef struct rm_config_upstream {
     rm_dialect dialect;
     const char *base_url; /* without a trailing slash */
     const char *origin;   /* scheme://host:port of base_url */
+    unsigned url_line;    /* of base_url in the file; 0: the default's */
     const char *api_key;  /* NULL: the caller's own */
     const char *ca_file;  /* NULL: the system's */
     const char *proxy;    /* NULL: the environment's */
@@ -47,7 +48,8 @@ typedef struct rm_config {
     size_t upstream_count;         /* at least 1: default openai at https://api.openai.com/v1 */
     const rm_config_model *models; /* by name */
     size_t model_count;
-    const char *prices; /* path or NULL */
+    const char *prices;   /* path or NULL */
+    unsigned prices_line; /* of it in the file */
 
     struct {
         rm_scope scope;

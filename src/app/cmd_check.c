@@ -3,12 +3,13 @@
 #include <stdlib.h>
 
 #include "app_internal.h"
+#include "remora/provider.h"
 
 #define PROBE_TIMEOUT_MS 2000
 
 typedef struct finding {
     const rm_config_upstream *upstream;
-    char text[512]; /* empty: reachable */
+    const char *text; /* what is wrong; NULL: reachable */
     bool tried;
 } finding;
 
@@ -55,8 +56,7 @@ static void probe(finding *f)
     split_origin(upstream->origin, host, sizeof(host), port, sizeof(port));
     rm_status status = rm_app_probe(host, port, PROBE_TIMEOUT_MS);
     if (status != RM_OK)
-        (void)snprintf(f->text, sizeof(f->text), "upstream %s: %s: %s", upstream->name, upstream->origin,
-                       status == RM_ENOTFOUND ? "no such host" : rm_status_text(status));
+        f->text = status == RM_ENOTFOUND ? "no such host" : rm_status_text(status);
 }
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
@@ -98,7 +98,7 @@ static void append_findings(rm_buf *out, const finding *findings, size_t count)
         append_quoted(out, rm_slice_cstr(f->upstream->name));
         rm_buf_append_cstr(out, ",\"base_url\":");
         append_quoted(out, rm_slice_cstr(f->upstream->base_url));
-        rm_buf_appendf(out, ",\"reachable\":%s}", !f->tried ? "null" : f->text[0] ? "false" : "true");
+        rm_buf_appendf(out, ",\"reachable\":%s}", !f->tried ? "null" : f->text ? "false" : "true");
     }
 }
 
@@ -138,14 +138,40 @@ static void print_mistakes(const rm_config_errors *errors)
 static void print_summary(const char *file, const rm_config *config, const finding *findings, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (findings[i].text[0])
-            (void)printf("warning: %s\n", findings[i].text);
+        if (findings[i].text)
+            (void)printf(
+                "%s:%u: upstreams[%zu].base_url: warning: upstream %s does not answer at %s (%s); start it, or "
+                "mend the address\n",
+                file ? file : "(defaults)", findings[i].upstream->url_line, i, findings[i].upstream->name,
+                findings[i].upstream->origin, findings[i].text);
         else if (!findings[i].tried)
             (void)printf("note: upstream %s goes through a proxy and was not tried\n", findings[i].upstream->name);
     (void)printf("%s: ok: listen %s, admin %s, data %s, %u loop%s, %zu upstream%s, %zu model%s\n",
                  file ? file : "(defaults)", config->listen, config->admin, config->data, config->loops,
                  config->loops == 1 ? "" : "s", config->upstream_count, config->upstream_count == 1 ? "" : "s",
                  config->model_count, config->model_count == 1 ? "" : "s");
+}
+
+/* ---- the cost map --------------------------------------------------------------------------------------------------- */
+
+/* serve does without a cost map that cannot be read; whoever asks is told. */
+static rm_status check_prices(const char *file, const rm_config *config, rm_config_errors *errors)
+{
+    rm_prices *prices = NULL;
+    size_t skipped;
+
+    if (!config->prices)
+        return RM_OK;
+    rm_status status = rm_prices_load(config->prices, &prices, &skipped);
+    rm_prices_destroy(prices);
+    if (status == RM_OK)
+        return RM_OK;
+    errors->count++;
+    rm_buf_appendf(&errors->text,
+                   "%s:%u: prices: \"%s\" is no cost map (%s); name a file like LiteLLM's "
+                   "model_prices_and_context_window.json\n",
+                   file ? file : "(defaults)", config->prices_line, config->prices, rm_status_text(status));
+    return status;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
@@ -191,6 +217,8 @@ int rm_app_check(int argc, char **argv)
     (void)setenv("RES_OPTIONS", "timeout:2 attempts:1", 0); /* a dead resolver is a warning, not a long wait */
     rm_config_errors_init(&errors);
     rm_status status = rm_config_load(file, &config, &errors);
+    if (status == RM_OK)
+        status = check_prices(file, config, &errors);
     if (status == RM_OK)
         check_upstreams(file, config, &errors, json, offline);
     else if (json)

@@ -206,8 +206,9 @@ static unsigned line_of(const rm_config_reader *reader, const char *path)
 
 static void check_whole(rm_config_reader *reader)
 {
-    const rm_config *config = reader->config;
+    rm_config *config = reader->config;
 
+    config->prices_line = line_of(reader, "prices");
     if (config->listen && config->admin && addresses_clash(config->listen, config->admin))
         rm_config__mistake(reader, line_of(reader, "admin") ? line_of(reader, "admin") : line_of(reader, "listen"),
                            "admin", "\"%s\" is taken by listen (%s); give it another port", config->admin,

@@ -193,6 +193,7 @@ static void read_upstream(rm_config_reader *reader, yaml_document_t *doc, const 
     if (!rm_config__set_defaults(reader, "upstreams[].", upstream))
         return;
     reader->upstream_lines[reader->index] = member_line(doc, node, "name");
+    upstream->url_line = member_line(doc, node, "base_url");
     read_mapping(reader, doc, node, "upstreams[].", upstream);
     rm_config__finish_upstream(reader, reader->index);
 }
