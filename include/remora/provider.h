@@ -74,9 +74,9 @@ typedef struct rm_answer {
     rm_slice model;
     rm_slice id;
     rm_slice service_tier;
-    rm_finish finish;      /* the worst over all choices: filter > length > other > stop */
-    bool error;            /* an error object, also inside a 2xx stream */
-    bool terminal;         /* streams: [DONE], message_stop, response.completed was seen; bodies: always */
+    rm_finish finish; /* the worst over all choices: filter > length > other > stop */
+    bool error;       /* an error object, also inside a 2xx stream */
+    bool terminal;    /* streams: [DONE], message_stop, response.completed was seen; bodies: nothing is still open */
     double usage_cost_usd; /* usage.cost as some upstreams state it; -1: none */
 } rm_answer;
 

@@ -312,6 +312,12 @@ rm_status rm_provider_set_event_cost(rm_op op, const rm_sse_event *event, double
 
 /* ---- bodies ------------------------------------------------------------------------------------------------------ */
 
+/* null is what stands there while an answer is being made; some providers leave the member out of a whole one. */
+static bool is_open(const rm_json *holder, const char *name)
+{
+    return rm_json_typeof(rm_json_get(holder, name)) == RM_JSON_NULL;
+}
+
 static rm_status body_of_chunks(const rm_json *root, rm_arena *arena, rm_answer *answer)
 {
     const rm_json *choices = rm_json_get(root, "choices");
@@ -320,7 +326,11 @@ static rm_status body_of_chunks(const rm_json *root, rm_arena *arena, rm_answer 
     for (rm_json_iter it = rm_json_iterate(choices); rm_json_iter_next(&it);) {
         rm_slice reason = rm_json_string(rm_json_get(it.value, "finish_reason"));
         rm_provider__take_finish(rm_provider__finish_of(reason), answer);
+        if (is_open(it.value, "finish_reason"))
+            answer->terminal = false;
     }
+    if (rm_json_count(choices) == 0)
+        answer->terminal = false;
     rm_provider__take_text(rm_json_string(rm_json_get(root, "model")), arena, &answer->model);
     rm_provider__take_text(rm_json_string(rm_json_get(root, "id")), arena, &answer->id);
     rm_provider__take_text(rm_json_string(rm_json_get(root, "service_tier")), arena, &answer->service_tier);
@@ -333,6 +343,8 @@ static rm_status body_of_response(const rm_json *root, rm_arena *arena, rm_answe
     if (rm_json_typeof(rm_json_get(root, "output")) != RM_JSON_ARRAY)
         return RM_EPARSE;
     rm_provider__take_response(root, arena, answer);
+    if (answer->finish == RM_FINISH_NONE && rm_json_get(root, "status")) /* queued or in_progress */
+        answer->terminal = false;
     return RM_OK;
 }
 
@@ -343,6 +355,8 @@ static rm_status body_of_message(const rm_json *root, rm_arena *arena, rm_answer
         return RM_EPARSE;
     rm_slice reason = rm_json_string(rm_json_get(root, "stop_reason"));
     rm_provider__take_finish(rm_provider__finish_of(reason), answer);
+    if (is_open(root, "stop_reason"))
+        answer->terminal = false;
     rm_provider__take_text(rm_json_string(rm_json_get(root, "model")), arena, &answer->model);
     rm_provider__take_text(rm_json_string(rm_json_get(root, "id")), arena, &answer->id);
     rm_provider__take_text(rm_json_string(rm_json_get(usage, "service_tier")), arena, &answer->service_tier);

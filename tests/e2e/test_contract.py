@@ -264,6 +264,23 @@ def test_merged_in_both_forms(remora, upstream):
     assert len({content_of(a) for a in answers}) == 1
 
 
+# ---- what is kept
+CHOICE = {"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}
+
+
+@pytest.mark.parametrize("answer,kept", [
+    ({"choices": [CHOICE]}, True), ({"choices": [{**CHOICE, "finish_reason": "tool_calls"}]}, True), ({"choices": []}, False),
+    ({"choices": [{**CHOICE, "finish_reason": None}]}, False), ({"choices": [CHOICE, {**CHOICE, "finish_reason": "length"}]}, False),
+    ({"choices": [CHOICE], "error": {"message": "no"}}, False), ({"object": "list"}, False)])
+def test_only_whole_answers_are_kept(client, upstream, answer, kept):
+    whole = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-4.1-mini", **answer}
+    upstream.script = lambda request, reply: reply.whole(whole)
+    ask(client)
+    upstream.script = None
+    warm(client, chat_body("a later one"))
+    assert (cache_of(ask(client)) == "HIT") is kept
+
+
 # ---- from outside
 @pytest.mark.parametrize("since", ["24h", "7d", "10m", "2020-01-01", "2020-01-01T00:00:00Z", "1577836800", "0"])
 def test_report_since_in_each_form(remora, client, since):

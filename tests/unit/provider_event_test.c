@@ -297,7 +297,35 @@ static void test_bodies(void **state)
         if (status != RM_OK)
             continue;
         if (answer.error != rows[i].error || answer.usage.input_tokens != rows[i].input ||
-            answer.usage.output_tokens != rows[i].output || !answer.terminal)
+            answer.usage.output_tokens != rows[i].output)
+            fail_msg("row %zu", i);
+    }
+}
+
+static void test_bodies_still_open(void **state)
+{
+    static const struct {
+        rm_op op;
+        const char *body;
+        bool whole;
+    } rows[] = {
+        {RM_OP_CHAT, "{\"choices\":[{\"finish_reason\":\"stop\"}]}", true},
+        {RM_OP_CHAT, "{\"choices\":[{\"message\":{}}]}", true},
+        {RM_OP_CHAT, "{\"choices\":[{\"finish_reason\":null}]}", false},
+        {RM_OP_CHAT, "{\"choices\":[{\"finish_reason\":\"stop\"},{\"finish_reason\":null}]}", false},
+        {RM_OP_CHAT, "{\"choices\":[]}", false},
+        {RM_OP_COMPLETIONS, "{\"choices\":[{\"finish_reason\":null}]}", false},
+        {RM_OP_RESPONSES, "{\"status\":\"completed\",\"output\":[]}", true},
+        {RM_OP_RESPONSES, "{\"output\":[]}", true},
+        {RM_OP_RESPONSES, "{\"status\":\"queued\",\"output\":[]}", false},
+        {RM_OP_RESPONSES, "{\"status\":\"in_progress\",\"output\":[]}", false},
+        {RM_OP_MESSAGES, "{\"stop_reason\":\"end_turn\",\"content\":[]}", true},
+        {RM_OP_MESSAGES, "{\"stop_reason\":null,\"content\":[]}", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < RM_COUNT(rows); i++) {
+        if (rm_provider_read_body(rows[i].op, rm_slice_cstr(rows[i].body), &arena, &answer) != RM_OK ||
+            answer.terminal != rows[i].whole)
             fail_msg("row %zu", i);
     }
 }
@@ -449,6 +477,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_responses_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_finishes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bodies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bodies_still_open, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_clean, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replay, set_up, tear_down),
