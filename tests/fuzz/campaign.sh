@@ -62,12 +62,12 @@ record() {
 }
 
 # What people wrote has names and stays; what a fuzzer wrote is named by its SHA-1, and is replaced by the fewest inputs that
-# reach all that is reached.
+# reach every edge that is reached.
 keep_corpus() {
     local corpus=tests/fuzz/corpus/$1 kept=$build/kept/$1 machine='.*/[0-9a-f]{40}'
     rm -rf "$kept" && mkdir -p "$kept"
     find "$corpus" -type f -regextype egrep ! -regex "$machine" -exec cp {} "$kept" \;
-    nice -n 19 "$build/bin/$1" -merge=1 -set_cover_merge=1 "$kept" "$corpus" "$build/corpus/$1" >"$build/log/$1.merge" 2>&1 ||
+    nice -n 19 "$build/bin/$1" -merge=1 -set_cover_merge=1 -use_counters=0 "$kept" "$corpus" "$build/corpus/$1" >"$build/log/$1.merge" 2>&1 ||
         return 1
     find "$corpus" -type f -regextype egrep -regex "$machine" -delete
     find "$kept" -type f -regextype egrep -regex "$machine" -exec cp {} "$corpus" \;
