@@ -77,6 +77,13 @@ static inline rm_slice rm_slice_cstr(const char *text)
 {
     return (rm_slice){text, text ? strlen(text) : 0};
 }
+/* Copies the bytes to `to`; returns the place behind them. */
+static inline char *rm_slice_put(char *to, rm_slice from)
+{
+    if (from.ptr && from.len)
+        memcpy(to, from.ptr, from.len);
+    return to + from.len;
+}
 static inline bool rm_slice_eq(rm_slice a, rm_slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
@@ -138,7 +145,9 @@ struct rm_blob {
     _Atomic uint32_t refs;
     uint32_t flags; /* the maker's; fixed before it is shared */
     size_t len;
-    char data[];
+    struct rm_blob *next; /* of the one list that may hold it; guarded by that list's lock */
+    uint32_t waiting;     /* ... and for how many */
+    _Alignas(16) char data[];
 };
 
 rm_blob *rm_blob_create(size_t len) RM_WARN_UNUSED; /* uninitialised bytes, one reference; NULL: no memory */

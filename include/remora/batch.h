@@ -67,8 +67,8 @@ typedef struct rm_subscriber {
     rm_flight *flight;
     rm_link link;
     rm_task task;
-    struct rm_flight_chunk *backlog; /* what came before it joined; read first */
-    struct rm_flight_chunk *cursor;  /* next chunk to read; NULL: none yet */
+    rm_blob *backlog; /* what came before it joined; read first */
+    rm_blob *cursor;  /* next chunk to read; NULL: none yet */
     uint64_t read_bytes;
     uint32_t round;
     bool posted; /* task is in the mailbox */

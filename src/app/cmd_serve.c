@@ -79,15 +79,23 @@ static bool is_ready(void *user)
     return atomic_load(&self->ready);
 }
 
+/* /proc/self/statm: total and resident pages. */
 static uint64_t resident_bytes(void)
 {
-    unsigned long long total, resident;
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return 0;
-    int got = fscanf(file, "%llu %llu", &total, &resident);
+    char *got = fgets(line, sizeof line, file);
     fclose(file);
-    return got == 2 ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    rm_slice rest = rm_slice_cstr(got), pages;
+    uint64_t count = 0;
+    for (unsigned column = 0; column < 2; column++)
+        if (!rm_slice_split(&rest, ' ', &pages))
+            return 0;
+    if (rm_parse_u64(pages, &count) != RM_OK)
+        return 0;
+    return count * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void fill_gauges(void *user, rm_gauges *gauges)
@@ -214,11 +222,11 @@ static void flush_ledger(server *self)
 /* What a running process cannot change is said, not done. */
 static void warn_about_fixed(const rm_config *now, const rm_config *next)
 {
-    if (strcmp(now->listen, next->listen) || strcmp(now->admin, next->admin) || strcmp(now->data, next->data) ||
-        now->loops != next->loops || now->cache.exact.bytes_max != next->cache.exact.bytes_max ||
-        strcmp(now->log.access, next->log.access))
-        rm_log(RM_LOG_WARN, "app",
-               "listen, admin, data, loops, cache.exact.bytes_max and log.access change at the next start only");
+    rm_buf paths;
+    rm_buf_init(&paths, 4 * RM_KIB);
+    if (rm_config_restart_needed(now, next, &paths) == RM_OK && paths.len)
+        rm_log(RM_LOG_WARN, "app", "%.*s: changes at the next start only", (int)paths.len, paths.ptr);
+    rm_buf_deinit(&paths);
 }
 
 static void reload(server *self)

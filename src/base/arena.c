@@ -147,9 +147,10 @@ static inline size_t round_up(size_t bytes)
     return (bytes + (bytes == 0) + ALIGN_BYTES - 1) & ~(size_t)(ALIGN_BYTES - 1);
 }
 
-void *rm_arena_alloc(rm_arena *arena, size_t asked)
+void *rm_arena_alloc(rm_arena *arena, size_t bytes)
 {
-    size_t bytes = round_up(asked);
+    size_t asked = bytes;
+    bytes = round_up(asked);
     if (bytes == SIZE_MAX || bytes > arena->bytes_max - arena->bytes)
         return NULL;
     char *ptr;
@@ -194,27 +195,27 @@ static void *resize_own_block(rm_arena *arena, size_t asked)
     return block->data;
 }
 
-void *rm_arena_realloc(rm_arena *arena, void *ptr, size_t old_asked, size_t asked)
+void *rm_arena_realloc(rm_arena *arena, void *ptr, size_t old_bytes, size_t new_bytes)
 {
     if (!ptr)
-        return rm_arena_alloc(arena, asked);
-    size_t old_bytes = round_up(old_asked), bytes = round_up(asked);
-    if (bytes == SIZE_MAX || (bytes > old_bytes && bytes - old_bytes > arena->bytes_max - arena->bytes))
+        return rm_arena_alloc(arena, new_bytes);
+    size_t held_bytes = round_up(old_bytes), bytes = round_up(new_bytes);
+    if (bytes == SIZE_MAX || (bytes > held_bytes && bytes - held_bytes > arena->bytes_max - arena->bytes))
         return NULL;
     rm_arena_block *newest = arena->blocks;
     if (ptr == newest->data && arena->end != newest->data + newest->bytes)
-        return resize_own_block(arena, asked);
-    char *end = (char *)ptr + old_bytes + GAP_BYTES;
+        return resize_own_block(arena, new_bytes);
+    char *end = (char *)ptr + held_bytes + GAP_BYTES;
     if (end == arena->next && bytes + GAP_BYTES <= (size_t)(arena->end - (char *)ptr)) {
         arena->next = (char *)ptr + bytes + GAP_BYTES;
-        arena->bytes = arena->bytes - old_bytes + bytes;
+        arena->bytes = arena->bytes - held_bytes + bytes;
         POISON(ptr, (size_t)(arena->end - (char *)ptr));
-        UNPOISON(ptr, asked);
+        UNPOISON(ptr, new_bytes);
         return ptr;
     }
-    void *moved = rm_arena_alloc(arena, asked);
+    void *moved = rm_arena_alloc(arena, new_bytes);
     if (moved)
-        memcpy(moved, ptr, old_asked < asked ? old_asked : asked);
+        memcpy(moved, ptr, old_bytes < new_bytes ? old_bytes : new_bytes);
     return moved;
 }
 

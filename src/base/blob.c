@@ -13,6 +13,8 @@ rm_blob *rm_blob_create(size_t len)
     atomic_init(&blob->refs, 1);
     blob->flags = 0;
     blob->len = len;
+    blob->next = NULL;
+    blob->waiting = 0;
     return blob;
 }
 

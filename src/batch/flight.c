@@ -8,7 +8,7 @@
  * RM_FLIGHT_END and leaves, the publisher releases.
  *
  * Invariants, all under flight->lock:
- * - A chunk lives until the last subscriber that has yet to read it has done so (chunk->unread).
+ * - A chunk lives until the last subscriber that has yet to read it has done so (chunk->waiting).
  * - While `keep` is set the tape holds every chunk since the first: what a late joiner is played, and the record.
  * - Once more than bytes_max has come, nothing is kept, nobody can join, and a subscriber that far behind is cut off.
  * Lock order: a table shard's lock, then a flight's. No callback runs under either.
@@ -19,12 +19,6 @@
 #include "tape.h"
 
 #define SHARDS 64u
-
-struct rm_flight_chunk {
-    struct rm_flight_chunk *next;
-    rm_blob *blob;
-    uint32_t unread;
-};
 
 typedef struct shard {
     pthread_mutex_t lock;
@@ -52,7 +46,7 @@ struct rm_flight {
     rm_status status;
     rm_blob *head;
     rm_tape tape;
-    struct rm_flight_chunk *first, *last;
+    rm_blob *first, *last;
     uint64_t pushed_bytes, furthest_bytes; /* furthest: what the fastest subscriber has read */
     rm_link local, remote;                 /* subscribers on the publisher's executor, and elsewhere */
     unsigned subscribers;
@@ -100,10 +94,9 @@ static shard *shard_of(rm_flights *flights, rm_key128 key)
 static void flight_free(rm_flight *flight)
 {
     RM_CHECK(flight->subscribers == 0);
-    for (struct rm_flight_chunk *chunk = flight->first, *next; chunk; chunk = next) {
+    for (rm_blob *chunk = flight->first, *next; chunk; chunk = next) {
         next = chunk->next;
-        rm_blob_unref(chunk->blob);
-        rm_free(chunk);
+        rm_blob_unref(chunk);
     }
     rm_tape__deinit(&flight->tape);
     rm_blob_unref(flight->head);
@@ -171,31 +164,30 @@ rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options
 
 static void drop_read_chunks(rm_flight *flight)
 {
-    while (flight->first && flight->first->unread == 0) {
-        struct rm_flight_chunk *chunk = flight->first;
+    while (flight->first && flight->first->waiting == 0) {
+        rm_blob *chunk = flight->first;
         flight->first = chunk->next;
         if (!flight->first)
             flight->last = NULL;
-        rm_blob_unref(chunk->blob);
-        rm_free(chunk);
+        rm_blob_unref(chunk);
     }
 }
 
 /* The subscriber will read nothing more of what is in the log. */
 static void forget_unread(rm_subscriber *subscriber)
 {
-    for (struct rm_flight_chunk *chunk = subscriber->cursor; chunk; chunk = chunk->next)
-        chunk->unread--;
+    for (rm_blob *chunk = subscriber->cursor; chunk; chunk = chunk->next)
+        chunk->waiting--;
     subscriber->cursor = NULL;
 }
 
-static void offer(rm_flight *flight, rm_link *list, struct rm_flight_chunk *chunk)
+static void offer(rm_flight *flight, rm_link *list, rm_blob *chunk)
 {
     for (rm_link *link = list->next; link != list; link = link->next) {
         rm_subscriber *subscriber = RM_CONTAINER_OF(link, rm_subscriber, link);
         if (subscriber->cut)
             continue;
-        chunk->unread++;
+        chunk->waiting++;
         if (!subscriber->cursor)
             subscriber->cursor = chunk;
         if (!flight->keep && flight->subscribers > 1 &&
@@ -245,7 +237,7 @@ void rm_flight_seal(rm_flight *flight)
 bool rm_flight_play(rm_flight *flight, bool (*each)(void *user, uint32_t flags, rm_slice bytes), void *user)
 {
     pthread_mutex_lock(&flight->lock);
-    bool whole = flight->keep && flight->status == RM_OK;
+    bool whole = flight->keep;
     pthread_mutex_unlock(&flight->lock);
     /* Only this thread adds to the tape or ends the keeping. */
     return whole && rm_tape__play(&flight->tape, each, user) == RM_OK;
@@ -261,28 +253,17 @@ void rm_flight_set_head(rm_flight *flight, rm_blob *head)
 
 bool rm_flight_push(rm_flight *flight, rm_blob *chunk)
 {
-    struct rm_flight_chunk *node = rm_alloc(sizeof *node);
     lock_both(flight);
-    if (!node || flight->status != RM_OK) {
-        /* A hole would be a wrong answer: once one chunk is lost everybody's answer ends there. */
-        rm_blob_unref(chunk);
-        rm_free(node);
-        flight->status = RM_ENOMEM;
-        stop_keeping(flight);
-        unlock_both(flight);
-        return true;
-    }
-    *node = (struct rm_flight_chunk){.blob = chunk};
     if (flight->last)
-        flight->last->next = node;
+        flight->last->next = chunk;
     else
-        flight->first = node;
-    flight->last = node;
+        flight->first = chunk;
+    flight->last = chunk;
     flight->pushed_bytes += chunk->len;
     if (flight->keep && (flight->pushed_bytes > flight->bytes_max || rm_tape__add(&flight->tape, chunk) != RM_OK))
         stop_keeping(flight);
-    offer(flight, &flight->local, node);
-    offer(flight, &flight->remote, node);
+    offer(flight, &flight->local, chunk);
+    offer(flight, &flight->remote, chunk);
     drop_read_chunks(flight);
     if (flight->subscribers && flight->pushed_bytes - flight->furthest_bytes > RM_WRITE_HIGH_BYTES)
         flight->paused = true;
@@ -295,8 +276,7 @@ void rm_flight_end(rm_flight *flight, rm_status status)
 {
     lock_both(flight);
     flight->ended = true;
-    if (flight->status == RM_OK)
-        flight->status = status;
+    flight->status = status;
     stop_keeping(flight);
     unlock_both(flight);
 }
@@ -422,33 +402,29 @@ static void board(rm_flight *flight, rm_subscriber *subscriber)
 
 static void free_backlog(rm_subscriber *subscriber)
 {
-    for (struct rm_flight_chunk *chunk = subscriber->backlog, *next; chunk; chunk = next) {
+    for (rm_blob *chunk = subscriber->backlog, *next; chunk; chunk = next) {
         next = chunk->next;
-        rm_blob_unref(chunk->blob);
-        rm_free(chunk);
+        rm_blob_unref(chunk);
     }
     subscriber->backlog = NULL;
 }
 
 static bool add_backlog(void *user, uint32_t flags, rm_slice bytes)
 {
-    struct rm_flight_chunk ***end = user;
-    struct rm_flight_chunk *chunk = rm_calloc(1, sizeof *chunk);
+    rm_blob ***end = user;
+    rm_blob *chunk = rm_blob_create_copy(bytes);
     if (!chunk)
         return false;
+    chunk->flags = flags;
     **end = chunk;
     *end = &chunk->next;
-    chunk->blob = rm_blob_create_copy(bytes);
-    if (!chunk->blob)
-        return false;
-    chunk->blob->flags = flags;
     return true;
 }
 
 /* The flight's lock is held. */
 static rm_status play_back(const rm_flight *flight, rm_subscriber *subscriber)
 {
-    struct rm_flight_chunk **end = &subscriber->backlog;
+    rm_blob **end = &subscriber->backlog;
     subscriber->backlog = NULL;
     rm_status status = rm_tape__play(&flight->tape, add_backlog, &end);
     if (status != RM_OK)
@@ -476,7 +452,7 @@ rm_status rm_flight_join(rm_flights *flights, rm_key128 key, rm_slice canonical,
         else if (flight->subscribers >= RM_FLIGHT_SUBSCRIBERS_MAX)
             status = RM_EBUSY;
         else {
-            struct rm_flight_chunk *backlog;
+            rm_blob *backlog;
             status = play_back(flight, subscriber);
             backlog = subscriber->backlog;
             if (status == RM_OK) {
@@ -503,27 +479,26 @@ rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm
     rm_flight *flight = subscriber->flight;
     rm_flight_read result = RM_FLIGHT_WAIT;
     pthread_mutex_lock(&flight->lock);
-    struct rm_flight_chunk *chunk = subscriber->cursor;
+    rm_blob *chunk = subscriber->cursor;
     if (subscriber->cut) {
         result = RM_FLIGHT_CUT;
     } else if (subscriber->backlog) {
         chunk = subscriber->backlog;
-        *ret_chunk = chunk->blob;
         subscriber->backlog = chunk->next;
-        subscriber->read_bytes += chunk->blob->len;
-        rm_free(chunk);
+        subscriber->read_bytes += chunk->len;
+        *ret_chunk = chunk;
         result = RM_FLIGHT_CHUNK;
     } else if (chunk) {
-        *ret_chunk = rm_blob_ref(chunk->blob);
+        *ret_chunk = rm_blob_ref(chunk);
         subscriber->cursor = chunk->next;
-        subscriber->read_bytes += chunk->blob->len;
+        subscriber->read_bytes += chunk->len;
         if (subscriber->read_bytes > flight->furthest_bytes)
             flight->furthest_bytes = subscriber->read_bytes;
-        chunk->unread--;
+        chunk->waiting--;
         drop_read_chunks(flight);
         check_demand(flight);
         result = RM_FLIGHT_CHUNK;
-    } else if (flight->ended || flight->status != RM_OK) {
+    } else if (flight->ended) {
         *ret_status = flight->status;
         result = RM_FLIGHT_END;
     }

@@ -26,11 +26,9 @@ static rm_slice connection_of(const rm_upstream_head *head)
 
 static rm_slice put_text(char **at, rm_slice text)
 {
-    char *to = *at;
-    if (text.len)
-        memcpy(to, text.ptr, text.len);
-    *at += text.len;
-    return (rm_slice){to, text.len};
+    rm_slice copy = {*at, text.len};
+    *at = rm_slice_put(*at, text);
+    return copy;
 }
 
 rm_blob *rm_fetch__make_head(const rm_upstream_head *head)

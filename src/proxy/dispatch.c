@@ -41,10 +41,9 @@ static void begin(rm_exchange *exchange, const rm_fetch_plan *plan)
         exchange->fetch = fetch;
 }
 
-void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
-                           const rm_config_upstream *upstream, const rm_exact_key *key)
+void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, const rm_config_upstream *upstream,
+                           const rm_exact_key *key)
 {
-    (void)controls;
     const rm_decision *decision = &exchange->decision;
     exchange->upstream = rm_slice_cstr(upstream->name);
     bool upload = exchange->state == RM_EXCHANGE_UPLOADING;
@@ -70,6 +69,4 @@ void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, c
         .first = &exchange->subscriber,
     };
     begin(exchange, &plan);
-    rm_blob_unref(exchange->body);
-    exchange->body = NULL;
 }

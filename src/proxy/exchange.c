@@ -31,6 +31,18 @@ void rm_exchange__move(rm_exchange *exchange, rm_exchange_state to)
 
 static void on_silence(rm_timer *timer);
 
+void rm_exchange__reserve(rm_worker *worker, unsigned count)
+{
+    while (worker->spare_count < count) {
+        rm_exchange *exchange = rm_alloc(sizeof *exchange);
+        if (!exchange)
+            return;
+        exchange->next_spare = worker->spare;
+        worker->spare = exchange;
+        worker->spare_count++;
+    }
+}
+
 static rm_exchange *exchange_create(rm_worker *worker, rm_req *req)
 {
     rm_exchange *exchange = worker->spare;
@@ -86,22 +98,28 @@ void rm_exchange__free(rm_exchange *exchange)
 
 /* ---- identify ---------------------------------------------------------------------------------------------------- */
 
-/* The bytes that decide who is asking, where they fit; 0: not to be remembered. */
+static bool stands_twice(const rm_http_head *head, rm_slice name)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < head->header_count; i++)
+        count += rm_slice_eq_nocase(head->headers[i].name, name);
+    return count > 1;
+}
+
+/* The bytes that decide who is asking, where they fit and stand once each; 0: not to be remembered. */
 static size_t credential_of(const rm_http_head *head, char *text, size_t room)
 {
     static const char *const names[] = {"authorization", "x-api-key", "api-key"};
     size_t used = 0;
     for (size_t i = 0; i < RM_COUNT(names); i++) {
         rm_slice value = rm_http_header(head, names[i]);
-        if (used + value.len + 3 > room)
+        if (used + value.len + sizeof(uint16_t) > room || stands_twice(head, rm_slice_cstr(names[i])))
             return 0;
         /* Lengths keep ("ab","c") and ("a","bc") apart; 0xffff is "absent". */
         uint16_t len = value.ptr ? (uint16_t)value.len : UINT16_MAX;
         memcpy(text + used, &len, sizeof len);
         used += sizeof len;
-        if (value.len)
-            memcpy(text + used, value.ptr, value.len);
-        used += value.len;
+        used = (size_t)(rm_slice_put(text + used, value) - text);
     }
     return used;
 }
@@ -140,7 +158,7 @@ static void begin_upload(rm_exchange *exchange)
     exchange->reason = RM_REASON_PATH;
     exchange->outcome = RM_OUTCOME_BYPASS;
     rm_exchange__move(exchange, RM_EXCHANGE_UPLOADING);
-    rm_exchange__dispatch(exchange, NULL, NULL,
+    rm_exchange__dispatch(exchange, NULL,
                           rm_policy_upstream(exchange->generation->config, RM_SLICE_NONE, exchange->dialect), NULL);
 }
 
@@ -156,6 +174,17 @@ static void begin_reading(rm_exchange *exchange, const rm_http_head *head)
     exchange->body = rm_blob_create((size_t)head->content_length);
     if (!exchange->body)
         rm_exchange__fail(exchange, 503, NULL, "Remora is out of memory.");
+}
+
+/* OPTIONS *: about this server, not about anything behind it. RFC 9110 9.3.7. */
+static void reply_to_asterisk(rm_exchange *exchange)
+{
+    rm_reply_head reply;
+    rm_reply__init(&reply);
+    exchange->reason = RM_REASON_LOCAL;
+    rm_reply__add(&reply, RM_SLICE("Allow"), RM_SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+    rm_reply__add_remora(&reply, exchange, false);
+    rm_reply__send(exchange, &reply, 204, RM_SLICE_NONE, 0);
 }
 
 static void *on_request(void *server_user, rm_req *req)
@@ -175,7 +204,9 @@ static void *on_request(void *server_user, rm_req *req)
         memset(&exchange->tenant, 0, sizeof exchange->tenant);
         memcpy(exchange->tenant.id_text, "unknown", 8);
     }
-    if (exchange->tenant.refused) {
+    if (rm_slice_eq(head->target, RM_SLICE("*"))) {
+        reply_to_asterisk(exchange);
+    } else if (exchange->tenant.refused) {
         exchange->reason = RM_REASON_ANONYMOUS;
         rm_exchange__fail(exchange, 401, NULL, "No API key was given, and this Remora serves no anonymous callers.");
     } else if (exchange->op == RM_OP_OTHER || exchange->op == RM_OP_MODELS) {
@@ -234,6 +265,18 @@ static const rm_request_info *decode(rm_exchange *exchange, rm_arena *scratch, r
     return info;
 }
 
+/* A body that is no JSON at all is refused here; any other that cannot be read is the upstream's to judge. */
+static bool refuse_no_json(rm_exchange *exchange, rm_arena *scratch)
+{
+    const rm_json *root;
+    if (rm_http_header(rm_req_head(exchange->req), "content-encoding").len ||
+        rm_json_parse(scratch, rm_blob_slice(exchange->body), &root) != RM_EPARSE)
+        return false;
+    exchange->reason = RM_REASON_NOT_JSON;
+    rm_exchange__fail(exchange, 400, NULL, "The request body is not valid JSON.");
+    return true;
+}
+
 static bool refuse_bad_header(rm_exchange *exchange, const rm_controls *controls)
 {
     if (!controls->invalid.ptr)
@@ -255,7 +298,7 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
     }
     const rm_request_info *info = decode(exchange, scratch, &read);
     rm_controls controls = rm_policy_controls(rm_req_head(exchange->req), info);
-    if (refuse_bad_header(exchange, &controls))
+    if (refuse_bad_header(exchange, &controls) || (!info && refuse_no_json(exchange, scratch)))
         return;
     exchange->decision = rm_policy_decide(config, &exchange->tenant, &controls, info);
     exchange->outcome = exchange->decision.outcome;
@@ -274,7 +317,7 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
         return;
     }
     rm_exchange__move(exchange, RM_EXCHANGE_WAITING);
-    rm_exchange__dispatch(exchange, info, &controls, upstream, has_key ? &key : NULL);
+    rm_exchange__dispatch(exchange, info, upstream, has_key ? &key : NULL);
 }
 
 static void on_body_end(void *user)
@@ -303,16 +346,39 @@ static void on_body_end(void *user)
     rm_arena_deinit(&scratch);
 }
 
+static void on_gone(rm_subscriber *subscriber)
+{
+    rm_exchange__free(RM_CONTAINER_OF(subscriber, rm_exchange, subscriber));
+}
+
+/* The flight was lost inside Remora before the caller got a byte: once more, with nothing that can be left out. */
+bool rm_exchange__again(rm_exchange *exchange)
+{
+    /* A merged caller's place in another's flight may still have a task under way. */
+    if (exchange->retried || exchange->merged || !exchange->body || exchange->state != RM_EXCHANGE_WAITING)
+        return false;
+    exchange->retried = true;
+    (void)rm_flight_leave(&exchange->subscriber, on_gone);
+    rm_blob_unref(exchange->head);
+    exchange->head = NULL;
+    exchange->claimed = exchange->collecting = false;
+    exchange->cost_usd = exchange->saved_usd = -1;
+    rm_arena scratch;
+    rm_arena_init(&scratch, rm_loop_arenas(exchange->worker->loop), RM_EXCHANGE_ARENA_BYTES_MAX);
+    rm_request_info read;
+    const rm_request_info *info = decode(exchange, &scratch, &read);
+    const rm_config_upstream *upstream =
+        rm_policy_upstream(exchange->generation->config, info ? info->model : RM_SLICE_NONE, exchange->dialect);
+    rm_exchange__dispatch(exchange, info, upstream, NULL);
+    rm_arena_deinit(&scratch);
+    return true;
+}
+
 /* ---- the rest of its life ---------------------------------------------------------------------------------------- */
 
 static void on_drain(void *user)
 {
     rm_exchange__relay(user);
-}
-
-static void on_gone(rm_subscriber *subscriber)
-{
-    rm_exchange__free(RM_CONTAINER_OF(subscriber, rm_exchange, subscriber));
 }
 
 static void on_close(void *user, rm_status why)

@@ -102,29 +102,37 @@ static void note_facts(rm_fetch *fetch)
     rm_proxy__keep_text(head->service_tier, sizeof head->service_tier, fetch->answer.service_tier);
 }
 
+void rm_fetch__cancel(rm_fetch *fetch)
+{
+    if (fetch->call)
+        rm_upstream_cancel(fetch->call);
+}
+
 /* ---- to the flight ----------------------------------------------------------------------------------------------- */
 
 static void publish_head(rm_fetch *fetch)
 {
-    if (fetch->head_set || !fetch->head)
+    rm_answer_head *head = head_of(fetch);
+    if (fetch->head_set || !head)
         return;
     rm_timer_stop(fetch->worker->exec, &fetch->head_timer);
-    rm_proxy__keep_text(head_of(fetch)->model, sizeof head_of(fetch)->model, fetch->answer.model);
+    rm_proxy__keep_text(head->model, sizeof head->model, fetch->answer.model);
     fetch->head_set = true;
     rm_flight_set_head(fetch->flight, fetch->head);
 }
 
-/* A chunk that cannot be made would leave a hole: the answer ends there instead. No chunk goes before the head. */
+/* No chunk goes before the head. Without one of them the rest would be a wrong answer: it ends there instead. */
 static void push(rm_fetch *fetch, rm_slice bytes, uint32_t flags)
 {
     publish_head(fetch);
-    rm_blob *chunk = rm_blob_create_copy(bytes);
+    rm_blob *chunk = fetch->lost ? NULL : rm_blob_create_copy(bytes);
     if (!chunk) {
-        rm_upstream_cancel(fetch->call);
+        fetch->lost = true;
+        rm_fetch__cancel(fetch);
         return;
     }
     chunk->flags = flags;
-    if (!rm_flight_push(fetch->flight, chunk))
+    if (!rm_flight_push(fetch->flight, chunk) && fetch->call)
         rm_upstream_pause(fetch->call);
 }
 
@@ -163,12 +171,8 @@ static void on_abandoned(void *user)
 static void on_demand(void *user)
 {
     rm_fetch *fetch = user;
-    rm_upstream_resume(fetch->call);
-}
-
-void rm_fetch__cancel(rm_fetch *fetch)
-{
-    rm_upstream_cancel(fetch->call);
+    if (fetch->call)
+        rm_upstream_resume(fetch->call);
 }
 
 /* ---- from the upstream ------------------------------------------------------------------------------------------- */
@@ -204,7 +208,7 @@ static void on_head(void *user, const rm_upstream_head *head)
     fetch->status = head->status;
     fetch->head = rm_fetch__make_head(head);
     if (!fetch->head) {
-        rm_upstream_cancel(fetch->call);
+        rm_fetch__cancel(fetch);
         return;
     }
     if (stated.len && rm_parse_double(stated, &cost) == RM_OK && cost >= 0)
@@ -251,7 +255,7 @@ static void on_event(void *user, const rm_sse_event *event)
         status = rm_provider_clean_event(fetch->op, event, &info, &fetch->gathered);
     }
     if (status != RM_OK)
-        rm_upstream_cancel(fetch->call);
+        rm_fetch__cancel(fetch);
     if (info.terminal && !fetch->stored) {
         /* Kept before the caller can know that the answer is whole: its next request finds it. */
         push_gathered(fetch);
@@ -263,7 +267,7 @@ static void on_event(void *user, const rm_sse_event *event)
 static void on_events(rm_fetch *fetch, rm_slice bytes)
 {
     if (rm_sse_parser_feed(&fetch->sse, bytes, on_event, fetch) != RM_OK)
-        rm_upstream_cancel(fetch->call);
+        rm_fetch__cancel(fetch);
     flush_later(fetch);
 }
 
@@ -272,7 +276,7 @@ static void on_piece(rm_fetch *fetch, rm_slice bytes)
     if (fetch->gathered.len + bytes.len > PIECE_BYTES)
         push_gathered(fetch);
     if (rm_buf_append_slice(&fetch->gathered, bytes) != RM_OK)
-        rm_upstream_cancel(fetch->call);
+        rm_fetch__cancel(fetch);
     flush_later(fetch);
 }
 
@@ -354,6 +358,7 @@ static void count(rm_fetch *fetch, const rm_upstream_result *result)
 static void on_done(void *user, const rm_upstream_result *result)
 {
     rm_fetch *fetch = user;
+    fetch->call = NULL; /* over: what fails from here on has nothing left to cancel */
     count(fetch, result);
     if (result->status == RM_OK && fetch->mode == RM_FETCH_BODY)
         finish_body(fetch);
@@ -368,7 +373,7 @@ static void on_done(void *user, const rm_upstream_result *result)
         head->upstream_ns = result->total_ms * 1000000;
         head->tries = result->tries;
     }
-    rm_flight_end(fetch->flight, result->status);
+    rm_flight_end(fetch->flight, fetch->lost ? RM_ENOMEM : result->status);
     rm_flight_wake(fetch->flight);
     finish(fetch);
 }
@@ -388,7 +393,6 @@ static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
     fetch->op = plan->op;
     fetch->upstream = plan->upstream;
     fetch->uploader = plan->uploader;
-    fetch->store = plan->key && plan->store;
     fetch->ttl_ms = plan->ttl_ms;
     fetch->tenant = plan->tenant;
     memcpy(fetch->id, plan->id, sizeof fetch->id);
@@ -405,8 +409,9 @@ static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
         if (plan->info->model.len && !fetch->requested_model.ptr)
             return RM_ENOMEM;
     }
-    if (!fetch->store)
+    if (!plan->key || !plan->store)
         return RM_OK;
+    fetch->store = true;
     fetch->key.key = plan->key->key;
     fetch->key.canonical = rm_arena_dup(arena, plan->key->canonical);
     fetch->name_space = plan->name_space.len ? rm_arena_dup(arena, plan->name_space) : RM_SLICE_NONE;

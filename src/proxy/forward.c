@@ -23,9 +23,7 @@ rm_status rm_fetch__url(const rm_config_upstream *upstream, rm_slice target, rm_
     char *url = rm_arena_alloc(arena, front.len + rest.len + 1);
     if (!url)
         return RM_ENOMEM;
-    memcpy(url, front.ptr, front.len);
-    memcpy(url + front.len, rest.ptr, rest.len);
-    url[front.len + rest.len] = '\0';
+    *rm_slice_put(rm_slice_put(url, front), rest) = '\0';
     *ret_url = url;
     return RM_OK;
 }

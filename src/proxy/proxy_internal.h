@@ -141,7 +141,7 @@ struct rm_exchange {
     rm_subscriber subscriber;
     rm_blob *head; /* the flight's, referenced */
     rm_key128 key; /* the exact one, with has_key */
-    bool has_key;
+    bool has_key, retried;
     bool merged, claimed, collecting, closed, relaying_now;
     rm_buf collected; /* the answer in the other form than the caller's */
     rm_timer silence;
@@ -169,10 +169,9 @@ struct rm_exchange {
 /* A NUL-terminated copy, cut to `room` bytes. */
 static inline void rm_proxy__keep_text(char *to, size_t room, rm_slice from)
 {
-    size_t len = from.len < room ? from.len : room - 1;
-    if (len)
-        memcpy(to, from.ptr, len);
-    to[len] = '\0';
+    if (from.len >= room)
+        from.len = room - 1;
+    *rm_slice_put(to, from) = '\0';
 }
 
 static inline uint64_t rm_proxy__now_ns(void)
@@ -196,8 +195,10 @@ bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, con
 bool rm_exchange__serve_stale(rm_exchange *exchange); /* the upstream failed: true if a stale answer went out */
 
 /* dispatch.c: joins a flight or begins a fetch. */
-void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
-                           const rm_config_upstream *upstream, const rm_exact_key *key);
+void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, const rm_config_upstream *upstream,
+                           const rm_exact_key *key);
+bool rm_exchange__again(rm_exchange *exchange);               /* exchange.c; false: it cannot be tried once more */
+void rm_exchange__reserve(rm_worker *worker, unsigned count); /* so many spares, as memory allows */
 
 /* relay.c: from the flight to the caller. */
 void rm_exchange__on_ready(rm_subscriber *subscriber);
@@ -221,7 +222,7 @@ void rm_reply__add_usd(rm_reply_head *reply, rm_slice name, double usd); /* left
 void rm_reply__add_remora(rm_reply_head *reply, const rm_exchange *exchange, bool with_cost);
 /* Counts what the caller is sent. */
 void rm_reply__note(rm_exchange *exchange, rm_slice body);
-void rm_reply__send(rm_exchange *exchange, const rm_reply_head *reply, int status, rm_slice body, int64_t body_bytes);
+void rm_reply__send(rm_exchange *exchange, const rm_reply_head *head, int status, rm_slice body, int64_t body_bytes);
 /* An error of Remora's own, in the dialect's shape; the exchange is done. */
 void rm_exchange__fail(rm_exchange *exchange, int status, const char *type, const char *message);
 
@@ -244,13 +245,14 @@ struct rm_fetch {
     const rm_config_upstream *upstream;
     rm_arena arena;
     rm_flight *flight;
-    rm_upstream_call *call;
+    rm_upstream_call *call; /* NULL once it is over */
     rm_exchange *uploader;
     rm_blob *body;
     rm_op op;
     rm_fetch_mode mode;
     bool stream, inject_usage, store, ended;
     bool head_set, stored;
+    bool lost; /* a chunk, for want of memory */
     rm_exact_key key;
     rm_key128 tenant;
     rm_slice requested_model, name_space, content_type;

@@ -148,9 +148,7 @@ static rm_status variant_of(const rm_http_head *head, rm_arena *arena, rm_slice 
     if (!text)
         return RM_ENOMEM;
     for (size_t i = 0; i < RM_COUNT(parts); i++) {
-        if (parts[i].len)
-            memcpy(at, parts[i].ptr, parts[i].len);
-        at += parts[i].len;
+        at = rm_slice_put(at, parts[i]);
         *at++ = '\n'; /* stands in no query or header */
     }
     *ret_variant = (rm_slice){text, (size_t)(at - text)};

@@ -126,7 +126,7 @@ static void fail_upstream(rm_exchange *exchange, rm_status status)
         rm_req_abort(exchange->req);
         return;
     }
-    if (rm_exchange__serve_stale(exchange))
+    if (rm_exchange__serve_stale(exchange) || (status == RM_ENOMEM && rm_exchange__again(exchange)))
         return;
     char message[256];
     const char *reason = head && head->failure[0] ? head->failure : rm_status_text(status);

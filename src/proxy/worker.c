@@ -4,6 +4,8 @@
  * the clients, then what they still held), on_closed. */
 #include "proxy_internal.h"
 
+#define RESERVE 16u
+
 rm_settings *rm_settings_create(rm_config *config, rm_prices *prices)
 {
     rm_settings *settings = rm_alloc(sizeof *settings);
@@ -147,6 +149,19 @@ rm_status rm_worker_configure(rm_worker *worker, rm_settings *settings)
 
 /* ---- life of a worker -------------------------------------------------------------------------------------------- */
 
+/* The first requests of a burst shall need no memory that may not be there. */
+static void keep_reserve(rm_worker *worker)
+{
+    rm_arena arenas[RESERVE];
+    for (unsigned i = 0; i < RESERVE; i++) {
+        rm_arena_init(&arenas[i], rm_loop_arenas(worker->loop), RM_ARENA_BLOCK_BYTES);
+        (void)!rm_arena_alloc(&arenas[i], 1);
+    }
+    for (unsigned i = 0; i < RESERVE; i++)
+        rm_arena_deinit(&arenas[i]);
+    rm_exchange__reserve(worker, RESERVE);
+}
+
 rm_status rm_worker_create(rm_proxy *proxy, rm_loop *loop, rm_settings *settings, rm_worker **ret_worker)
 {
     rm_worker *worker = rm_calloc(1, sizeof *worker);
@@ -175,6 +190,7 @@ rm_status rm_worker_create(rm_proxy *proxy, rm_loop *loop, rm_settings *settings
     status = rm_worker_configure(worker, settings);
     if (status != RM_OK)
         goto fail;
+    keep_reserve(worker);
     *ret_worker = worker;
     return RM_OK;
 fail:
@@ -187,8 +203,12 @@ fail:
 
 rm_status rm_worker_listen(rm_worker *worker)
 {
-    rm_server_options options = server_options(worker, worker->generation->config);
-    return rm_listener_open(worker->loop, worker->generation->config->listen, &options, &worker->listener);
+    const rm_config *config = worker->generation->config;
+    rm_server_options options = server_options(worker, config);
+    /* A Unix socket has one listener: the kernel spreads only TCP over several. */
+    if (rm_slice_has_prefix(rm_slice_cstr(config->listen), RM_SLICE("unix:")) && rm_loop_index(worker->loop) > 0)
+        return RM_OK;
+    return rm_listener_open(worker->loop, config->listen, &options, &worker->listener);
 }
 
 static void worker_free(rm_worker *worker)

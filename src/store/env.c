@@ -138,6 +138,23 @@ static rm_status env_begin(rm_store__env *env, unsigned flags, unsigned dbs, boo
     return rc ? rm_store__status_of(rc) : check_length(env, read_only);
 }
 
+int rm_store__make_folder(const char *path)
+{
+    char *part = rm_strdup(path);
+    int failed = part ? 0 : -1;
+    for (char *at = part; !failed && at && *at; at++) {
+        if (*at != '/' || at == part)
+            continue;
+        *at = '\0';
+        failed = mkdir(part, 0700) && errno != EEXIST;
+        *at = '/';
+    }
+    rm_free(part);
+    if (!failed)
+        failed = mkdir(path, 0700) && errno != EEXIST;
+    return failed ? -1 : 0;
+}
+
 rm_status rm_store__env_open(rm_store__env *env, const char *path, uint64_t map_bytes, unsigned dbs, bool read_only)
 {
     bool is_cache = dbs > 1;
@@ -145,7 +162,7 @@ rm_status rm_store__env_open(rm_store__env *env, const char *path, uint64_t map_
     memset(env, 0, sizeof(*env));
     if (read_only && !exists(path, "data.mdb"))
         return RM_ENOTFOUND;
-    if (!read_only && mkdir(path, 0700) && errno != EEXIST) {
+    if (!read_only && rm_store__make_folder(path)) {
         rm_log(RM_LOG_ERROR, "store", "%s: cannot be made: %s", path, strerror(errno));
         return RM_EIO;
     }
@@ -221,7 +238,7 @@ rm_status rm_store__env_set_aside(const char *path, uint64_t wall_ms, bool keep_
         return RM_ENOMEM;
     int failed = 1;
     for (uint64_t i = 0; failed && i < SET_ASIDE_TRIES; i++) { /* twice in a second: the next free name */
-        snprintf(aside, bytes, "%s.damaged-%llu", path, (unsigned long long)(wall_ms / 1000 + i));
+        snprintf(aside, bytes, "%s.damaged-%llu", path, (unsigned long long)wall_ms / 1000 + i);
         failed = rename(path, aside);
         if (failed && errno != ENOTEMPTY && errno != EEXIST)
             break;

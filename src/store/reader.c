@@ -70,7 +70,9 @@ static void drop_corrupt(rm_store *store, rm_key128 key)
 {
     rm_store__count(&store->counts.corrupt, 1);
     rm_log_limited(RM_LOG_WARN, "store", "%s: a damaged record was found and is deleted", store->folder);
-    rm_store__op *op = store->read_only ? NULL : rm_calloc(1, sizeof(*op));
+    if (store->read_only)
+        return;
+    rm_store__op *op = rm_calloc(1, sizeof(*op));
     if (!op)
         return;
     op->kind = RM_STORE__DELETE_CORRUPT;
@@ -119,7 +121,7 @@ static rm_status read_pending(rm_store_reader *reader, rm_record *ret_record)
 rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
 {
     rm_store *store = reader->store;
-    rm_record record;
+    rm_record record = {0};
     RM_CHECK(!reader->held && !reader->held_op);
     if (atomic_load_explicit(&store->failed, memory_order_relaxed))
         return RM_EIO;

@@ -1,5 +1,5 @@
 /* The per-install secret: 32 random bytes that only the owner may read, complete from the moment it has its name. */
-#include "remora/store.h"
+#include "store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +89,7 @@ rm_status rm_store_secret(const char *folder, uint8_t ret_secret[32])
     if (!path)
         return RM_ENOMEM;
     snprintf(path, bytes, "%s/secret", folder);
-    if (mkdir(folder, 0700) && errno != EEXIST)
+    if (rm_store__make_folder(folder))
         rm_log(RM_LOG_ERROR, "store", "%s: cannot be made: %s", folder, strerror(errno));
     rm_status status = read_secret(path, ret_secret);
     if (status == RM_ENOTFOUND) {

@@ -22,7 +22,7 @@ static char *folder_path(const rm_store *store, const char *name)
 
 static rm_status take_lock(rm_store *store)
 {
-    if (mkdir(store->folder, 0700) && errno != EEXIST) {
+    if (rm_store__make_folder(store->folder)) {
         rm_log(RM_LOG_ERROR, "store", "%s: cannot be made: %s", store->folder, strerror(errno));
         return RM_EIO;
     }

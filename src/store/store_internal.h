@@ -75,6 +75,8 @@ rm_status rm_store__env_open(rm_store__env *env, const char *path, uint64_t map_
                              bool read_only) RM_WARN_UNUSED;
 /* Room for more pages than the file has. Nothing else may use the environment meanwhile. RM_EIO. */
 rm_status rm_store__env_grow(rm_store__env *env, uint64_t more_bytes) RM_WARN_UNUSED;
+/* The folder and those above it, 0700 where they are made. -1: errno says why. */
+int rm_store__make_folder(const char *path);
 void rm_store__env_close(rm_store__env *env);
 /* Renames `path` to `path`.damaged-<time>; of earlier ones only the newest is kept if `keep_one`. RM_EIO. */
 rm_status rm_store__env_set_aside(const char *path, uint64_t wall_ms, bool keep_one) RM_WARN_UNUSED;
@@ -245,7 +247,7 @@ void rm_store__pending_remove(rm_store *store, rm_key128 key, const rm_store__op
 rm_store__op *rm_store__pending_get(rm_store *store, rm_key128 key);
 void rm_store__op_unref(rm_store__op *op);
 
-void *rm_store__writer_main(void *store);
+void *rm_store__writer_main(void *user);
 rm_status rm_store__post(rm_store *store, rm_store__op *op) RM_WARN_UNUSED;
 /* Posts an operation and waits until the writer has done it. */
 rm_status rm_store__post_and_wait(rm_store *store, rm_store__kind kind, rm_store__wait *wait) RM_WARN_UNUSED;

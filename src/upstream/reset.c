@@ -141,8 +141,12 @@ static bool take_fraction(rm_slice *rest, double *ret_ms)
         return true;
     if (rest->len == 0 || !digit(rest->ptr[0]))
         return false;
-    for (; rest->len > 0 && digit(rest->ptr[0]); rest->ptr++, rest->len--, scale /= 10)
+    while (rest->len > 0 && digit(rest->ptr[0])) {
         ms += (rest->ptr[0] - '0') * scale;
+        scale /= 10;
+        rest->ptr++;
+        rest->len--;
+    }
     *ret_ms = ms;
     return true;
 }

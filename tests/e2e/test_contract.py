@@ -1,5 +1,6 @@
 """INTERFACE sentence by sentence, as somebody meets it who knows nothing else of Remora."""
 import json
+import socket
 import subprocess
 import threading
 import time
@@ -357,3 +358,34 @@ def test_which_answers_are_tried_again(client, upstream, status, headers, tries)
     began = time.monotonic()
     assert ask(client).status_code == (200 if tries == 2 else status)
     assert upstream.count == tries and time.monotonic() - began < 30
+
+
+# ---- found by the audit
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key"])
+def test_a_credential_of_two_lines_is_another_tenant(remora, name):
+    body = chat_body(f"two lines of {name}")
+    url = remora.base + "/chat/completions"
+    assert httpx.post(url, json=body, headers=[(name, "Bearer A")]).headers["x-remora-cache"] == "MISS"
+    assert httpx.post(url, json=body, headers=[(name, "Bearer A"), (name, "Bearer B")]).headers["x-remora-cache"] == "MISS"
+    assert httpx.post(url, json=body, headers=[(name, "Bearer A")]).headers["x-remora-cache"] == "HIT"
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/messages", "/embeddings"])
+def test_no_json_is_400_from_remora(remora, upstream, path):
+    answer = httpx.post(remora.base + path, content=b"nope", headers={"authorization": "Bearer k"})
+    assert answer.status_code == 400 and answer.json()["error"]["message"]
+    assert upstream.count == 0
+
+
+def test_options_asterisk(remora):
+    with socket.create_connection(("127.0.0.1", remora.port)) as sock:
+        sock.sendall(b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert sock.makefile("rb").readline().startswith(b"HTTP/1.1 204")
+
+
+def test_the_data_folder_is_made_with_its_parents(start, tmp_path):
+    remora = start(data=str(tmp_path / "a" / "b" / "c"))
+    url, headers = remora.base + "/chat/completions", {"authorization": "Bearer k"}
+    assert [httpx.post(url, json=chat_body("deep"), headers=headers).headers["x-remora-cache"] for _ in range(2)] == ["MISS", "HIT"]

@@ -496,29 +496,6 @@ static void test_failure_reaches_all(void **state)
     rm_flight_release(flight);
 }
 
-#ifdef REMORA_FAULTS
-static void test_lost_chunk_ends_the_answer(void **state)
-{
-    fixture *f = *state;
-    caller one;
-    caller_init(&one, &f->here);
-    rm_flight *flight = create(f, true, false, 1000);
-    rm_flight_join_first(flight, &one.subscriber);
-    rm_blob *blob = rm_blob_create_copy(RM_SLICE("lost"));
-    rm_fault_set(RM_FAULT_ALLOC, 1, true);
-    (void)rm_flight_push(flight, blob);
-    rm_fault_set(RM_FAULT_ALLOC, 0, false);
-    (void)push(flight, "after");
-    rm_flight_wake(flight);
-    assert_true(one.ended);
-    assert_int_equal(one.status, RM_ENOMEM);
-    assert_int_equal(one.len, 0);
-    rm_flight_leave(&one.subscriber, on_gone);
-    rm_flight_end(flight, RM_OK);
-    rm_flight_release(flight);
-}
-#endif
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -538,9 +515,6 @@ int main(void)
         TEST(test_play_back_joins_runs_and_keeps_flags_apart),
         TEST(test_play_back_of_random_chunks),
         TEST(test_failure_reaches_all),
-#ifdef REMORA_FAULTS
-        TEST(test_lost_chunk_ends_the_answer),
-#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

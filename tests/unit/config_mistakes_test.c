@@ -384,8 +384,8 @@ static void test_file_that_is_not_there(void **state)
 static void test_aliases_are_bounded(void **state)
 {
     static const char *const bombs[] = {
-        "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n"
-        "d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nupstreams: [*e,*e]\n",
+        ("a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n"
+         "d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nupstreams: [*e,*e]\n"),
         "cache: &c {exact: *c}\n", "upstreams: &u [*u, *u]\n",
         "models: [&m {name: m, price: *m, capabilities: [*m]}]\n"};
     size_t count;
