@@ -7,6 +7,7 @@
 
 #include "remora/base.h"
 
+/* clang-format off */
 /* X(id, name, help) */
 #define RM_COUNTER_MAP(X)                                                                                           \
     X(CONNECTIONS, "remora_connections_total", "Connections accepted")                                              \
@@ -59,6 +60,7 @@ typedef enum rm_reason {
 #undef X
         RM_REASON_COUNT
 } rm_reason;
+/* clang-format on */
 const char *rm_reason_name(rm_reason reason);
 const char *rm_outcome_name(rm_outcome outcome); /* "HIT", "MISS", … */
 
