@@ -30,35 +30,32 @@ typedef enum rm_counter {
 #define X(id, name, help) RM_COUNTER_##id,
     RM_COUNTER_MAP(X)
 #undef X
-        RM_COUNTER_COUNT
+    RM_COUNTER_COUNT
 } rm_counter;
 
 /* Stages whose failure was survived: remora_faults_total{stage}. */
-#define RM_STAGE_MAP(X)                                                                             \
-    X(DECODE, "decode")                                                                             \
-    X(KEY, "key")                                                                                   \
-    X(LOOKUP, "lookup") X(MERGE, "merge") X(REPLAY, "replay") X(RECORD, "record") X(STORE, "store") \
-        X(SETTLE, "settle") X(LEDGER, "ledger") X(LOG, "log")
+#define RM_STAGE_MAP(X)                                                                               \
+    X(DECODE, "decode") X(KEY, "key") X(LOOKUP, "lookup") X(MERGE, "merge") X(REPLAY, "replay")       \
+    X(RECORD, "record") X(STORE, "store") X(SETTLE, "settle") X(LEDGER, "ledger") X(LOG, "log")
 typedef enum rm_stage {
 #define X(id, name) RM_STAGE_##id,
     RM_STAGE_MAP(X)
 #undef X
-        RM_STAGE_COUNT
+    RM_STAGE_COUNT
 } rm_stage;
 
 /* Why a request was not looked up, and other words of the receipt; x-remora-… and the log use the names. */
-#define RM_REASON_MAP(X)                                                                                      \
-    X(NONE, "none")                                                                                           \
-    X(HIT, "hit")                                                                                             \
-    X(MISS, "miss") X(MERGED, "merged") X(STALE, "stale") X(REQUESTED, "requested") X(PATH, "path")           \
-        X(METHOD, "method") X(NOT_JSON, "not_json") X(DUPLICATE_KEY, "duplicate_key") X(TOO_DEEP, "too_deep") \
-            X(STATEFUL, "stateful") X(MEDIA, "media") X(SAMPLED, "sampled") X(PROBE, "probe")                 \
-                X(ANONYMOUS, "anonymous") X(OFF, "off") X(FAULT, "fault") X(LOCAL, "local")
+#define RM_REASON_MAP(X)                                                                              \
+    X(NONE, "none") X(HIT, "hit") X(MISS, "miss") X(MERGED, "merged") X(STALE, "stale")               \
+    X(REQUESTED, "requested") X(PATH, "path") X(METHOD, "method") X(NOT_JSON, "not_json")             \
+    X(DUPLICATE_KEY, "duplicate_key") X(TOO_DEEP, "too_deep") X(STATEFUL, "stateful")                 \
+    X(MEDIA, "media") X(SAMPLED, "sampled") X(PROBE, "probe") X(ANONYMOUS, "anonymous")               \
+    X(OFF, "off") X(FAULT, "fault") X(LOCAL, "local")
 typedef enum rm_reason {
 #define X(id, name) RM_REASON_##id,
     RM_REASON_MAP(X)
 #undef X
-        RM_REASON_COUNT
+    RM_REASON_COUNT
 } rm_reason;
 /* clang-format on */
 const char *rm_reason_name(rm_reason reason);
