@@ -111,8 +111,6 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
     if (parser->phase != RM_HTTP_HEAD)
         return trailer_count_bytes(parser, len);
     if (parser->line_count == 0 || parser->value_seen) {
-        if (parser->line_count == RM_HEADER_COUNT_MAX)
-            return refuse(parser, RM_HTTP_HEADERS_TOO_LARGE);
         if (parser->line_count == parser->line_cap && lines_grow(parser) != 0)
             return -1;
         parser->lines[parser->line_count++] = (rm_http_line){0};
@@ -129,7 +127,8 @@ static int on_header_field_complete(llhttp_t *llhttp)
 
     if (parser->phase == RM_HTTP_HEAD) {
         parser->value_seen = true;
-        return 0;
+        /* Not before the name is whole: where the bytes were cut must not decide which error is told. */
+        return parser->line_count > RM_HEADER_COUNT_MAX ? refuse(parser, RM_HTTP_HEADERS_TOO_LARGE) : 0;
     }
     return ++parser->trailer_count > RM_HEADER_COUNT_MAX ? refuse(parser, RM_HTTP_HEADERS_TOO_LARGE) : 0;
 }
