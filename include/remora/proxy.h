@@ -44,7 +44,6 @@ rm_status rm_worker_listen(rm_worker *worker);
 void rm_worker_drain(rm_worker *worker, uint64_t deadline_ms, void (*on_drained)(void *user), void *user);
 /* Loop thread, after draining: closes the rest; on_closed once, later; the worker is freed by then. */
 void rm_worker_close(rm_worker *worker, void (*on_closed)(void *user), void *user);
-rm_exec *rm_worker_exec(rm_worker *worker);
 /* Any thread, relaxed. */
 unsigned rm_worker_connections(const rm_worker *worker);
 unsigned rm_worker_upstream_calls(const rm_worker *worker);

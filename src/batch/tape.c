@@ -50,7 +50,6 @@ rm_status rm_tape__add(rm_tape *tape, rm_blob *chunk)
         return status;
     rm_blob_unref(tape->last);
     tape->last = rm_blob_ref(chunk);
-    tape->chunks++;
     tape->bytes += now.len;
     return RM_OK;
 }

@@ -11,7 +11,7 @@
 typedef struct rm_tape {
     rm_buf text;   /* rm_tape_mark, middle, mark, middle, … */
     rm_blob *last; /* the newest chunk; referenced */
-    size_t chunks, bytes;
+    size_t bytes;  /* of all chunks */
 } rm_tape;
 
 void rm_tape__init(rm_tape *tape, size_t bytes_max);

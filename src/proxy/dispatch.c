@@ -20,7 +20,6 @@ static rm_status begin_alone(rm_exchange *exchange, const rm_fetch_plan *plan, r
     rm_fetch_plan alone = *plan;
     alone.key = NULL;
     alone.merge = alone.store = false;
-    rm_observer_fault(exchange->worker->observer, RM_STAGE_MERGE);
     return rm_fetch__start(exchange->worker, &alone, ret_fetch);
 }
 
@@ -30,6 +29,9 @@ static void begin(rm_exchange *exchange, const rm_fetch_plan *plan)
     rm_status status = rm_fetch__start(exchange->worker, plan, &fetch);
     if (status == RM_EBUSY && join(exchange, plan->key))
         return;
+    /* RM_EBUSY is no fault: the flight of this key takes no more. */
+    if (status != RM_OK && status != RM_EBUSY)
+        rm_observer_fault(exchange->worker->observer, RM_STAGE_MERGE);
     if (status != RM_OK)
         status = begin_alone(exchange, plan, &fetch);
     if (status != RM_OK) {

@@ -391,7 +391,6 @@ static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
 {
     rm_arena *arena = &fetch->arena;
     fetch->op = plan->op;
-    fetch->upstream = plan->upstream;
     fetch->uploader = plan->uploader;
     fetch->ttl_ms = plan->ttl_ms;
     fetch->tenant = plan->tenant;
@@ -403,7 +402,6 @@ static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
     if (plan->body_owner)
         fetch->body = rm_blob_ref(plan->body_owner);
     if (plan->info) {
-        fetch->stream = plan->info->stream;
         fetch->inject_usage = plan->info->stream && plan->info->usage_injectable;
         fetch->requested_model = rm_arena_dup(arena, plan->info->model);
         if (plan->info->model.len && !fetch->requested_model.ptr)

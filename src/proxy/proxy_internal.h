@@ -242,7 +242,6 @@ struct rm_fetch {
     rm_worker *worker;
     rm_link link; /* in worker->fetch_list */
     rm_generation *generation;
-    const rm_config_upstream *upstream;
     rm_arena arena;
     rm_flight *flight;
     rm_upstream_call *call; /* NULL once it is over */
@@ -250,7 +249,7 @@ struct rm_fetch {
     rm_blob *body;
     rm_op op;
     rm_fetch_mode mode;
-    bool stream, inject_usage, store, ended;
+    bool inject_usage, store, ended;
     bool head_set, stored;
     bool lost; /* a chunk, for want of memory */
     rm_exact_key key;

@@ -1,11 +1,6 @@
 /* Answers from the cache: exact repeats, and stale ones where the configuration allows it. */
 #include "proxy_internal.h"
 
-static double saved_by(const rm_record *record)
-{
-    return record->cost_usd;
-}
-
 static rm_slice media_type(const rm_exchange *exchange, const rm_record *record)
 {
     if (exchange->stream)
@@ -33,7 +28,7 @@ static void reply_kept(rm_exchange *exchange, rm_outcome outcome, rm_slice type,
 static void take_facts(rm_exchange *exchange, const rm_record *record)
 {
     exchange->usage = record->usage;
-    exchange->saved_usd = saved_by(record);
+    exchange->saved_usd = record->cost_usd;
     rm_proxy__keep_text(exchange->model, sizeof exchange->model, record->model);
 }
 
@@ -66,7 +61,7 @@ static void keep_stale(rm_exchange *exchange, const rm_record *record, rm_slice 
     }
     stale->content = copy;
     stale->age_s = age_s_of(record, now_ms);
-    stale->saved_usd = saved_by(record);
+    stale->saved_usd = record->cost_usd;
     stale->usage = record->usage;
     rm_proxy__keep_text(stale->model, sizeof stale->model, record->model);
     exchange->stale = stale;

@@ -291,11 +291,6 @@ void rm_worker_close(rm_worker *worker, void (*on_closed)(void *user), void *use
         on_listener_closed(worker);
 }
 
-rm_exec *rm_worker_exec(rm_worker *worker)
-{
-    return worker->exec;
-}
-
 unsigned rm_worker_connections(const rm_worker *worker)
 {
     return atomic_load_explicit(&worker->connections_seen, memory_order_relaxed);
