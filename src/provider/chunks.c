@@ -317,7 +317,10 @@ static void put_tool_calls(struct writer *w, int64_t index, const rm_json *calls
 /* The last chunk of a choice: why it ended, and what else stands beside its message. */
 static void put_end(struct writer *w, int64_t index, const rm_json *choice)
 {
-    static const char *const written[] = {"index", "message", "text", "logprobs"};
+    static const char *const chat[] = {"index", "message", "delta", "logprobs"};
+    static const char *const completions[] = {"index", "text", "logprobs"};
+    const char *const *written = w->chat ? chat : completions;
+    size_t count = w->chat ? RM_COUNT(chat) : RM_COUNT(completions);
     const rm_json *logprobs = rm_json_get(choice, "logprobs");
     begin_choice(w, index, false);
     if (w->chat)
@@ -329,7 +332,7 @@ static void put_end(struct writer *w, int64_t index, const rm_json *choice)
     if (logprobs)
         rm_provider__put_member(RM_SLICE("logprobs"), NULL, w->out);
     for (rm_json_iter it = rm_json_iterate(choice); rm_json_iter_next(&it);)
-        if (!in_list(it.key, written, RM_COUNT(written)))
+        if (!in_list(it.key, written, count))
             rm_provider__put_member(it.key, it.value, w->out);
     rm_buf_append_char(w->out, '}');
     end_chunk(w);

@@ -324,29 +324,37 @@ static void cancel_at_data(asked *a, rm_slice bytes)
     rm_upstream_cancel(a->call);
 }
 
+static void pause_once(asked *a, rm_slice bytes)
+{
+    if (a->data_bytes == bytes.len)
+        rm_upstream_pause(a->call);
+}
+
 /* Cancel resets the stream; the connection and what else it carries live on. */
 static void test_cancel_stream(void **state)
 {
     bench b;
-    asked left = {.on_data = cancel_at_data}, stays = {0}, next = {0};
+    asked left = {.on_data = cancel_at_data}, stays = {.on_data = pause_once}, next = {0};
     char url[128], url2[128];
     rm_upstream_client_options options = site_options(true);
     rm_upstream_request big = site_request(url, "127.0.0.1", "/big"), small = site_request(url2, "127.0.0.1", "/");
 
     (void)state;
     bench_open(&b, &options);
-    /* The one that stays is on its way first: a connection with no stream left may be closed, and rightly. */
+    /* The one that stays is held open meanwhile: a connection with no stream left may be closed, and rightly. */
     assert_int_equal(ask_start(&b, &stays, &big), RM_OK);
     bench_until(&b, &stays.heads, 1);
     assert_int_equal(ask_start(&b, &left, &big), RM_OK);
     bench_until(&b, &left.dones, 1);
+    assert_int_equal(stays.dones, 0);
+    rm_upstream_resume(stays.call);
     bench_until(&b, &stays.dones, 1);
-    ask(&b, &next, &small);
+    assert_int_equal(rm_upstream_client_stats(b.client).connections_opened, 1);
+    ask(&b, &next, &small); /* libcurl may find what the cut stream left on an idle connection and take a new one */
     assert_int_equal(left.result.status, RM_ECANCELLED);
     assert_int_equal(stays.result.status, RM_OK);
     assert_int_equal(stays.data_sum, big_sum);
     assert_int_equal(next.result.status, RM_OK);
-    assert_int_equal(rm_upstream_client_stats(b.client).connections_opened, 1);
     bench_close(&b);
 }
 
