@@ -350,6 +350,8 @@ static uint64_t threads_cpu_ns(uint64_t pid)
     if (!tasks)
         return 0;
     for (struct dirent *entry; (entry = readdir(tasks));) {
+        if (entry->d_name[0] == '.') /* task/../schedstat is there too: the first thread's, once more */
+            continue;
         snprintf(path, sizeof(path), "/proc/%llu/task/%s/schedstat", (unsigned long long)pid, entry->d_name);
         if (read_numbers(path, &cpu_ns, 1) == 1)
             sum += cpu_ns;

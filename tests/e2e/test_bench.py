@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.client
 import json
+import pathlib
 import socket
 import struct
 import subprocess
@@ -27,7 +28,7 @@ def quick(tmp_path_factory):
     program = Program("quick", [BIN / "remora-bench", "mock", "--listen", f"127.0.0.1:{port}", "--raw-listen", f"127.0.0.1:{raw}",
                                 "--ttft", "0", "--tps", "0"],
                       tmp_path_factory.mktemp("quick"), ready_url=f"http://127.0.0.1:{port}/stats")
-    yield types.SimpleNamespace(port=port, raw=raw, url=f"http://127.0.0.1:{port}/v1")
+    yield types.SimpleNamespace(port=port, raw=raw, url=f"http://127.0.0.1:{port}/v1", pid=program.child.pid)
     program.stop()
 
 
@@ -198,6 +199,20 @@ def test_load_counts_what_went_wrong(quick):
     assert status == 1 and report["targets"][0]["rounds"][0]["errors"] == {"stream": 100}
     status, report = load(quick, "--count", "40", "--connections", "4", "--check", "equal")
     assert status == 1 and report["targets"][0]["rounds"][0]["errors"]["wrong"] > 0
+
+
+def cpu_us(pid):
+    """What the scheduler counted for every thread of the process."""
+    return sum(int(path.read_text().split()[0]) for path in pathlib.Path(f"/proc/{pid}/task").glob("[0-9]*/schedstat")) / 1000
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/schedstat").exists(), reason="the kernel counts no time by the nanosecond")
+def test_load_counts_the_time_of_each_thread_once(quick):
+    """The whole process cannot have used less in all than was counted for the window inside it."""
+    before = cpu_us(quick.pid)
+    status, report = load(quick, "--connections", "8", "--duration", "1s", "--pid", str(quick.pid))
+    used, counted = cpu_us(quick.pid) - before, report["targets"][0]["rounds"][0]
+    assert status == 0 and 0 < counted["target_cpu_us"] * counted["ok"] < 1.5 * used
 
 
 def test_selftest():
