@@ -90,19 +90,6 @@ static int on_headers_complete(llhttp_t *parser)
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
-/* How far this event trails the first sight of the same event, for callers who were waiting by then. */
-static void record_lag(rm_load_conn *conn, uint64_t index, uint64_t now_ns)
-{
-    rm_load_run *run = conn->run;
-    if (!run->first_seen_ns || index >= RM_LOAD_LAG_EVENTS_MAX)
-        return;
-    uint64_t *first = &run->first_seen_ns[index];
-    if (*first == 0)
-        *first = now_ns;
-    else if (*first > conn->sent_ns && conn->record)
-        hdr_record_value(run->stats->lag, (int64_t)(now_ns - *first));
-}
-
 static void end_event(rm_load_conn *conn, uint64_t now_ns)
 {
     rm_load_answer *answer = &conn->answer;
@@ -115,7 +102,7 @@ static void end_event(rm_load_conn *conn, uint64_t now_ns)
     else if (conn->record)
         hdr_record_value(stats->gap, (int64_t)(now_ns - answer->last_event_ns));
     answer->last_event_ns = now_ns;
-    record_lag(conn, answer->events, now_ns);
+    rm_load__lag_event(conn, answer->events, now_ns);
     answer->events++;
 }
 

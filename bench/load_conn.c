@@ -4,7 +4,11 @@
  *      ^                      |       |
  *      +---- CLOSING <--------+-------+   (error, cancel, "Connection: close", end of the round)
  *
- * The two handles (socket, timer) are opened together and the slot is CLOSED again when both close callbacks ran. */
+ * The handles (socket, timer, and a poll of the socket where lag is measured) are opened together and the slot is CLOSED
+ * again when each one's close callback ran. */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "load_internal.h"
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -58,9 +62,8 @@ static void finish_answer(rm_load_conn *conn)
     rm_load__run_idle(conn->run, conn);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+static void take(rm_load_conn *conn, const char *bytes, ssize_t nread)
 {
-    rm_load_conn *conn = stream->data;
     if (nread == 0)
         return;
     if (conn->state != RM_LOAD_CONN_BUSY) { /* closed while idle, or bytes that nobody asked for */
@@ -69,7 +72,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     }
     llhttp_errno_t error;
     if (nread > 0)
-        error = llhttp_execute(&conn->parser, buf->base, (size_t)nread);
+        error = llhttp_execute(&conn->parser, bytes, (size_t)nread);
     else
         error = llhttp_finish(&conn->parser); /* an answer without a length ends here */
     if (conn->answer.complete)
@@ -80,13 +83,55 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         rm_load__conn_fail(conn, RM_LOAD_ERROR_reset);
 }
 
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    take(stream->data, buf->base, nread);
+}
+
+static void on_stamped(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    rm_load_conn *conn = poll->data;
+    rm_load_run *run = conn->run;
+    ssize_t nread =
+        status != 0 ? status : rm_load__lag_read(&run->lag, conn->stamped_fd, run->read_bytes, sizeof(run->read_bytes));
+    take(conn, run->read_bytes, nread);
+}
+
+/* libuv takes one handle a descriptor, so the reading has one of its own. */
+static int read_stamped(rm_load_conn *conn)
+{
+    uv_os_fd_t fd;
+    int code = uv_fileno((uv_handle_t *)&conn->tcp, &fd);
+    if (code != 0)
+        return code;
+    rm_load__lag_ask_stamps(fd);
+    conn->stamped_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (conn->stamped_fd < 0)
+        return UV_EMFILE;
+    code = uv_poll_init(&conn->run->loop, &conn->stamped, conn->stamped_fd);
+    if (code != 0) {
+        close(conn->stamped_fd);
+        return code;
+    }
+    conn->stamped.data = conn;
+    conn->reads_stamped = true;
+    conn->handles_open++;
+    return uv_poll_start(&conn->stamped, UV_READABLE, on_stamped);
+}
+
+static int read_start(rm_load_conn *conn)
+{
+    return conn->run->lag.on ? read_stamped(conn) : uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+}
+
 static void on_connected(uv_connect_t *connect, int status)
 {
     rm_load_conn *conn = connect->data;
     if (conn->state != RM_LOAD_CONN_CONNECTING)
         return;
     conn->run->connecting--;
-    if (status != 0 || uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read) != 0) {
+    if (status != 0 || read_start(conn) != 0) {
         conn->run->connect_failures++;
         rm_load__conn_close(conn);
         return;
@@ -118,6 +163,8 @@ void rm_load__conn_open(rm_load_conn *conn)
 static void on_closed(uv_handle_t *handle)
 {
     rm_load_conn *conn = handle->data;
+    if (handle == (uv_handle_t *)&conn->stamped)
+        close(conn->stamped_fd);
     if (--conn->handles_open > 0)
         return;
     conn->state = RM_LOAD_CONN_CLOSED;
@@ -132,6 +179,9 @@ void rm_load__conn_close(rm_load_conn *conn)
         conn->run->live--;
     rm_load__run_closing(conn->run, conn);
     conn->state = RM_LOAD_CONN_CLOSING;
+    if (conn->reads_stamped)
+        uv_close((uv_handle_t *)&conn->stamped, on_closed);
+    conn->reads_stamped = false;
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
     uv_close((uv_handle_t *)&conn->timer, on_closed);
 }

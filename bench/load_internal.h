@@ -4,6 +4,7 @@
  *   load_run.c      one round at one target: schedule, idle connections, phases
  *   load_conn.c     one keep-alive connection: request out, answer in
  *   load_answer.c   what an answer's bytes say: headers, events, content
+ *   load_lag.c      how far apart one event reaches many callers, by the kernel's stamps
  *   load_report.c   medians, ratios, table and JSON
  *
  * Everything runs on one thread and one loop, which lives for one round. */
@@ -22,6 +23,7 @@
 #define RM_LOAD_REQUEST_BYTES_MAX (64 * RM_MIB)
 #define RM_LOAD_CONTENT_BYTES_MAX (4 * RM_MIB) /* of one answer, kept only by --check */
 #define RM_LOAD_LAG_EVENTS_MAX    65536        /* events of one stream whose lag is measured */
+#define RM_LOAD_SIGHTINGS_MAX     (1u << 20)   /* of those events, by all callers */
 #define RM_LOAD_HEADER_BYTES      64
 #define RM_LOAD_LINE_BYTES        40
 #define RM_LOAD_LATENCY_NS_MAX    3600000000000LL
@@ -49,6 +51,11 @@
     X(span_p99_us, "us")           \
     X(lag_p50_us, "us")            \
     X(lag_p99_us, "us")            \
+    X(lag_max_us, "us")            \
+    X(lag_read_p50_us, "us")       \
+    X(lag_read_p99_us, "us")       \
+    X(lag_stamped_share, "")       \
+    X(lag_shared_share, "")        \
     X(send_delay_p99_us, "us")     \
     X(events_per_s, "1/s")         \
     X(mib_per_s, "MiB/s")          \
@@ -104,7 +111,8 @@ typedef struct rm_load_stats {
     struct hdr_histogram *ttft;       /* ... to the first event of a stream */
     struct hdr_histogram *gap;        /* between the events of a stream */
     struct hdr_histogram *span;       /* from a stream's first event to its last */
-    struct hdr_histogram *lag;        /* --same: an event here, after its first sight on any connection */
+    struct hdr_histogram *lag;        /* --same: an event's arrival here, after its first on any connection */
+    struct hdr_histogram *lag_read;   /* ... by when this program read it */
     struct hdr_histogram *send_delay; /* how late this program itself sent */
     uint64_t requests, ok, done_in_window, cancelled;
     uint64_t errors[RM_LOAD_ERROR_COUNT];
@@ -181,16 +189,37 @@ typedef struct rm_load_answer {
     char line[RM_LOAD_LINE_BYTES]; /* how the current line of a stream begins */
 } rm_load_answer;
 
+/* An event that reached a caller who was waiting for it. */
+typedef struct rm_load_sighting {
+    uint64_t sent_ns, arrived_ns;
+    uint32_t event;
+    bool record;
+} rm_load_sighting;
+
+typedef struct rm_load_lag {
+    bool on;
+    uint64_t *first_read_ns, *first_arrived_ns; /* of each event, on any connection */
+    rm_load_sighting *sightings;
+    size_t sighting_count;
+    uint64_t unstamped; /* sightings whose arrival is the time of reading, as the kernel gave none */
+    uint64_t shared;    /* events that came by one read with one before them, so that one is dated too late */
+    int64_t realtime_ahead_ns;
+    uint64_t arrived_ns; /* of the read being parsed; 0: not known */
+    uint32_t events_in_read;
+} rm_load_lag;
+
 typedef struct rm_load_conn {
     rm_load_run *run;
     uv_tcp_t tcp;
+    uv_poll_t stamped; /* lag: reads through a duplicate of the socket, for libuv's own reading drops the stamps */
+    int stamped_fd;
     uv_timer_t timer; /* cancel, stagger and reconnect: one at a time */
     uv_connect_t connect;
     llhttp_t parser;
     rm_load_conn_state state;
     uint32_t index;
     uint8_t handles_open;
-    bool record, cancel;
+    bool record, cancel, reads_stamped;
     uint64_t intended_ns, sent_ns;
     uint64_t expected_ref;
     rm_buf content; /* --check only */
@@ -224,8 +253,8 @@ struct rm_load_run {
     bool launching, closing;
     bool have_reference;
     uint64_t reference_hash;
-    uint64_t *first_seen_ns; /* --same streams: when event i came first */
-    rm_buf request;          /* the request being put together */
+    rm_load_lag lag; /* --same streams */
+    rm_buf request;  /* the request being put together */
     char read_bytes[RM_READ_BYTES];
     uint64_t next_progress_ns, opened_ns;
     rm_load_meter first, last; /* of the measured window, to a tick */
@@ -256,6 +285,22 @@ void rm_load__request_release(rm_load_options *options);
 const llhttp_settings_t *rm_load__answer_settings(void);
 /* The answer is whole: what is wrong with it, or RM_LOAD_ERROR_COUNT. */
 rm_load_error rm_load__answer_verdict(rm_load_conn *conn);
+
+/* ---- lag ------------------------------------------------------------------------------------------------------------
+ */
+
+rm_status rm_load__lag_init(rm_load_lag *lag) RM_WARN_UNUSED; /* after RM_ENOMEM deinit is needed too */
+void rm_load__lag_deinit(rm_load_lag *lag);                   /* also fine on zeroed memory */
+void rm_load__lag_ask_stamps(int fd);
+/* Reads once and keeps the stamp. As a uv_read_cb is told: bytes, 0 for nothing now, a UV_E code. */
+ssize_t rm_load__lag_read(rm_load_lag *lag, int fd, char *bytes, size_t bytes_max);
+/* The connection's event number `index` has ended in the bytes last read. */
+void rm_load__lag_event(rm_load_conn *conn, uint64_t index, uint64_t now_ns);
+/* The round is over: records every lag by arrival. */
+void rm_load__lag_settle(const rm_load_lag *lag, struct hdr_histogram *histogram);
+/* Of the events seen by those who waited: arrivals stamped by the kernel; those that shared a read. */
+double rm_load__lag_stamped_share(const rm_load_lag *lag);
+double rm_load__lag_shared_share(const rm_load_lag *lag);
 
 /* ---- report ---------------------------------------------------------------------------------------------------------
  */

@@ -37,8 +37,8 @@ static const rm_load_metric compared[] = {RM_LOAD_METRIC_rps,         RM_LOAD_ME
 
 rm_status rm_load__stats_init(rm_load_stats *stats)
 {
-    struct hdr_histogram **histograms[] = {&stats->latency, &stats->ttft, &stats->gap,
-                                           &stats->span,    &stats->lag,  &stats->send_delay};
+    struct hdr_histogram **histograms[] = {&stats->latency, &stats->ttft,     &stats->gap,       &stats->span,
+                                           &stats->lag,     &stats->lag_read, &stats->send_delay};
     *stats = (rm_load_stats){0};
     for (size_t i = 0; i < RM_COUNT(histograms); i++)
         if (hdr_init(1, RM_LOAD_LATENCY_NS_MAX, 3, histograms[i]) != 0)
@@ -48,8 +48,8 @@ rm_status rm_load__stats_init(rm_load_stats *stats)
 
 void rm_load__stats_deinit(rm_load_stats *stats)
 {
-    struct hdr_histogram *histograms[] = {stats->latency, stats->ttft, stats->gap,
-                                          stats->span,    stats->lag,  stats->send_delay};
+    struct hdr_histogram *histograms[] = {stats->latency, stats->ttft,     stats->gap,       stats->span,
+                                          stats->lag,     stats->lag_read, stats->send_delay};
     for (size_t i = 0; i < RM_COUNT(histograms); i++)
         if (histograms[i])
             hdr_close(histograms[i]);

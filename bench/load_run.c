@@ -274,11 +274,8 @@ static rm_status allocate(rm_load_run *run)
         run->conns[i].index = (uint32_t)i;
         rm_buf_init(&run->conns[i].content, RM_LOAD_CONTENT_BYTES_MAX);
     }
-    if (options->same && (options->stream_share > 0 || options->body_path)) {
-        run->first_seen_ns = rm_calloc(RM_LOAD_LAG_EVENTS_MAX, sizeof(*run->first_seen_ns));
-        if (!run->first_seen_ns)
-            return RM_ENOMEM;
-    }
+    if (options->same && (options->stream_share > 0 || options->body_path) && rm_load__lag_init(&run->lag) != RM_OK)
+        return RM_ENOMEM;
     run->mix.keys = options->keys;
     run->mix.same = options->same;
     run->mix.sequential = options->sequential;
@@ -295,7 +292,7 @@ static void release(rm_load_run *run)
         rm_buf_deinit(&run->conns[i].content);
     rm_bench__mix_deinit(&run->mix);
     rm_buf_deinit(&run->request);
-    rm_free(run->first_seen_ns);
+    rm_load__lag_deinit(&run->lag);
     rm_free(run->idle);
     rm_free(run->conns);
     rm_free(run);
@@ -322,6 +319,7 @@ static double percentile_us(const struct hdr_histogram *histogram, double percen
 static void fill_values(const rm_load_run *run)
 {
     rm_load_stats *stats = run->stats;
+    rm_load__lag_settle(&run->lag, stats->lag);
     double seconds = (double)(run->last.at_ns - run->first.at_ns) / 1e9;
     if (!run->options->count) /* else the window ends with the last answer, seen a tick later */
         seconds = (double)run->options->duration_us / 1e6;
@@ -346,6 +344,11 @@ static void fill_values(const rm_load_run *run)
         [RM_LOAD_METRIC_span_p99_us] = percentile_us(stats->span, 99),
         [RM_LOAD_METRIC_lag_p50_us] = percentile_us(stats->lag, 50),
         [RM_LOAD_METRIC_lag_p99_us] = percentile_us(stats->lag, 99),
+        [RM_LOAD_METRIC_lag_max_us] = percentile_us(stats->lag, 100),
+        [RM_LOAD_METRIC_lag_read_p50_us] = percentile_us(stats->lag_read, 50),
+        [RM_LOAD_METRIC_lag_read_p99_us] = percentile_us(stats->lag_read, 99),
+        [RM_LOAD_METRIC_lag_stamped_share] = rm_load__lag_stamped_share(&run->lag),
+        [RM_LOAD_METRIC_lag_shared_share] = rm_load__lag_shared_share(&run->lag),
         [RM_LOAD_METRIC_send_delay_p99_us] = percentile_us(stats->send_delay, 99),
         [RM_LOAD_METRIC_events_per_s] = seconds > 0 ? (double)stats->events / seconds : 0,
         [RM_LOAD_METRIC_mib_per_s] = seconds > 0 ? (double)stats->bytes_in / seconds / (double)RM_MIB : 0,

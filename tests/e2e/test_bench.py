@@ -201,6 +201,16 @@ def test_load_counts_what_went_wrong(quick):
     assert status == 1 and report["targets"][0]["rounds"][0]["errors"]["wrong"] > 0
 
 
+def test_load_dates_events_by_the_kernels_stamps(quick):
+    status, report = load(quick, "--streams", "8", "--count", "8", "--same", "--header", "x-mock-ttft: 300ms", "--header",
+                          "x-mock-tps: 100", "--header", "x-mock-tokens: 20", "--check", "equal")
+    seen = report["targets"][0]["rounds"][0]
+    assert status == 0 and seen["ok"] == 8 and seen["lag_stamped_share"] == 1
+    assert 0 < seen["lag_p50_us"] <= seen["lag_p99_us"] <= seen["lag_max_us"] and seen["lag_read_p99_us"] > 0
+    status, report = load(quick, "--count", "8", "--connections", "8", "--same")
+    assert status == 0 and report["targets"][0]["median"]["lag_stamped_share"] == 0  # no streams, nothing to date
+
+
 def cpu_us(pid):
     """What the scheduler counted for every thread of the process."""
     return sum(int(path.read_text().split()[0]) for path in pathlib.Path(f"/proc/{pid}/task").glob("[0-9]*/schedstat")) / 1000
