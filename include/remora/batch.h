@@ -26,7 +26,7 @@ typedef struct rm_flight_publisher {
 
 typedef struct rm_flight_options {
     const rm_key128 *key; /* NULL: nobody else can join */
-    rm_slice canonical;   /* with key: what is compared on a join; copied */
+    rm_blob *canonical;   /* with key: what is compared on a join; referenced as long as one can join */
     size_t bytes_max;     /* of the answer, to be joined or kept */
     bool keep;            /* without key too, keep the answer for rm_flight_play until the end or bytes_max */
     rm_flight_publisher publisher;

@@ -71,6 +71,9 @@ void rm_listener_close(rm_listener *listener, void (*on_closed)(void *user), voi
 
 const rm_http_head *rm_req_head(const rm_req *req);
 rm_arena *rm_req_arena(rm_req *req); /* the request's; capped at RM_EXCHANGE_ARENA_BYTES_MAX */
+/* In on_close only: hands the arena over with all that lies in it, the head too, for work that goes on without the
+ * request. To be given back with rm_arena_deinit on the loop thread. */
+void rm_req_take_arena(rm_req *req, rm_arena *ret_arena);
 rm_loop *rm_req_loop(const rm_req *req);
 rm_slice rm_req_peer(const rm_req *req);     /* "127.0.0.1:4711", or "unix" */
 uint64_t rm_req_begin_ns(const rm_req *req); /* when its first byte was read (monotonic) */

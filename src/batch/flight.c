@@ -34,7 +34,6 @@ struct rm_flight {
     /* Fixed when it is made. */
     rm_flights *table;
     rm_key128 key;
-    rm_blob *canonical;
     size_t bytes_max;
     rm_flight_publisher publisher;
     bool keyed;
@@ -43,6 +42,7 @@ struct rm_flight {
     /* Guarded by lock. */
     uint32_t refs;                      /* the publisher and each subscriber */
     bool joinable, keep, ended, paused; /* joinable implies keep */
+    rm_blob *canonical;                 /* while joinable */
     rm_status status;
     rm_blob *head;
     rm_tape tape;
@@ -141,12 +141,10 @@ rm_status rm_flight_create(rm_flights *flights, const rm_flight_options *options
     if (options->key) {
         flight->keyed = flight->joinable = flight->keep = true;
         flight->key = *options->key;
-        flight->canonical = rm_blob_create_copy(options->canonical);
+        flight->canonical = rm_blob_ref(options->canonical);
         shard *home = shard_of(flights, flight->key);
         pthread_mutex_lock(&home->lock);
-        if (!flight->canonical)
-            status = RM_ENOMEM;
-        else if (rm_map_get(&home->map, flight->key))
+        if (rm_map_get(&home->map, flight->key))
             status = RM_EBUSY;
         else
             status = rm_map_put(&home->map, flight->key, flight);
@@ -204,6 +202,8 @@ static void close_door(rm_flight *flight)
     if (flight->joinable)
         rm_map_remove(&shard_of(flight->table, flight->key)->map, flight->key);
     flight->joinable = false;
+    rm_blob_unref(flight->canonical);
+    flight->canonical = NULL;
 }
 
 static void stop_keeping(rm_flight *flight)

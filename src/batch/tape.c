@@ -1,16 +1,51 @@
 /* See tape.h. */
 #include "tape.h"
 
-/* Before each middle; all of the same process, so in its own byte order and unaligned. */
+/* Before each middle: four numbers, seven bits a byte, the lowest first; a set eighth bit says that more follow. */
 typedef struct mark {
     uint32_t flags, prefix, middle, suffix;
 } mark;
+
+#define NUMBER_BYTES_MAX 5
+#define MARK_BYTES_MAX   (4 * NUMBER_BYTES_MAX)
+
+static char *put_number(char *at, uint32_t number)
+{
+    for (; number > 0x7f; number >>= 7)
+        *at++ = (char)(number | 0x80);
+    *at++ = (char)number;
+    return at;
+}
+
+static const char *get_number(const char *at, uint32_t *ret_number)
+{
+    uint32_t number = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        unsigned char byte = (unsigned char)*at++;
+        number |= (uint32_t)(byte & 0x7f) << shift;
+        if (byte <= 0x7f)
+            break;
+    }
+    *ret_number = number;
+    return at;
+}
+
+static char *put_mark(char *at, const mark *from)
+{
+    return put_number(put_number(put_number(put_number(at, from->flags), from->prefix), from->middle), from->suffix);
+}
+
+static const char *get_mark(const char *at, mark *ret_mark)
+{
+    at = get_number(get_number(at, &ret_mark->flags), &ret_mark->prefix);
+    return get_number(get_number(at, &ret_mark->middle), &ret_mark->suffix);
+}
 
 void rm_tape__init(rm_tape *tape, size_t bytes_max)
 {
     memset(tape, 0, sizeof *tape);
     /* At worst nothing repeats and every byte is a chunk of its own. */
-    rm_buf_init(&tape->text, bytes_max * (sizeof(mark) + 1));
+    rm_buf_init(&tape->text, bytes_max * (MARK_BYTES_MAX + 1));
 }
 
 void rm_tape__deinit(rm_tape *tape)
@@ -44,7 +79,8 @@ rm_status rm_tape__add(rm_tape *tape, rm_blob *chunk)
     size_t prefix = common_prefix(before, now);
     size_t suffix = common_suffix(before, now, prefix);
     mark head = {chunk->flags, (uint32_t)prefix, (uint32_t)(now.len - prefix - suffix), (uint32_t)suffix};
-    rm_buf_append(&tape->text, &head, sizeof head);
+    char text[MARK_BYTES_MAX];
+    rm_buf_append(&tape->text, text, (size_t)(put_mark(text, &head) - text));
     rm_status status = rm_buf_append(&tape->text, now.ptr + prefix, head.middle);
     if (status != RM_OK)
         return status;
@@ -73,17 +109,16 @@ rm_status rm_tape__play(const rm_tape *tape, rm_tape_each_fn each, void *user)
     uint32_t run_flags = 0;
     for (size_t at = 0; status == RM_OK && at < tape->text.len;) {
         mark head;
-        memcpy(&head, tape->text.ptr + at, sizeof head);
-        at += sizeof head;
+        const char *middle = get_mark(tape->text.ptr + at, &head);
         if (head.flags != run_flags && out.len > run_begin) {
             if (!each(user, run_flags, rm_slice_make(out.ptr + run_begin, out.len - run_begin)))
                 status = RM_ECANCELLED;
             run_begin = out.len;
         }
         run_flags = head.flags;
-        restore(&out, before_len, &head, tape->text.ptr + at);
+        restore(&out, before_len, &head, middle);
         before_len = (size_t)head.prefix + head.middle + head.suffix;
-        at += head.middle;
+        at = (size_t)(middle - tape->text.ptr) + head.middle;
     }
     if (status == RM_OK && out.len > run_begin &&
         !each(user, run_flags, rm_slice_make(out.ptr + run_begin, out.len - run_begin)))

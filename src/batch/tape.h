@@ -9,7 +9,7 @@
 #include "remora/base.h"
 
 typedef struct rm_tape {
-    rm_buf text;   /* rm_tape_mark, middle, mark, middle, … */
+    rm_buf text;   /* mark, middle, mark, middle, … */
     rm_blob *last; /* the newest chunk; referenced */
     size_t bytes;  /* of all chunks */
 } rm_tape;

@@ -410,6 +410,13 @@ rm_arena *rm_req_arena(rm_req *req)
     return &req->arena;
 }
 
+void rm_req_take_arena(rm_req *req, rm_arena *ret_arena)
+{
+    RM_CHECK(req->finished);
+    *ret_arena = req->arena;
+    req->arena = (rm_arena){0};
+}
+
 rm_loop *rm_req_loop(const rm_req *req)
 {
     return req->conn->loop;

@@ -31,6 +31,44 @@ static rm_slice put_text(char **at, rm_slice text)
     return copy;
 }
 
+#define TEXT_ROOM 64 /* nearly every model's name */
+
+/* The unshared head with `room` bytes at its end. */
+static rm_blob *head_with_room(rm_blob *old, size_t room)
+{
+    rm_blob *blob = rm_blob_create(old->len + room);
+    if (!blob)
+        return NULL;
+    memcpy(blob->data, old->data, old->len);
+    rm_answer_head *answer = rm_answer_head_of(blob);
+    answer->headers = (rm_header *)(void *)(blob->data + sizeof *answer);
+    for (size_t i = 0; i < answer->header_count; i++) {
+        answer->headers[i].name.ptr = blob->data + (answer->headers[i].name.ptr - old->data);
+        answer->headers[i].value.ptr = blob->data + (answer->headers[i].value.ptr - old->data);
+    }
+    answer->text = (rm_slice){blob->data + old->len, 0};
+    rm_blob_unref(old);
+    return blob;
+}
+
+void rm_fetch__set_head_text(rm_blob **head, rm_slice text)
+{
+    rm_answer_head *answer = rm_answer_head_of(*head);
+    size_t at = (size_t)(answer->text.ptr - (*head)->data), room = (*head)->len - at;
+    if (text.len > room) {
+        rm_blob *larger = head_with_room(*head, text.len);
+        if (larger) {
+            *head = larger;
+            answer = rm_answer_head_of(larger);
+            at = larger->len - text.len;
+        } else {
+            text.len = room;
+        }
+    }
+    rm_slice_put((*head)->data + at, text);
+    answer->text.len = text.len;
+}
+
 rm_blob *rm_fetch__make_head(const rm_upstream_head *head)
 {
     rm_slice connection = connection_of(head);
@@ -43,7 +81,7 @@ rm_blob *rm_fetch__make_head(const rm_upstream_head *head)
     }
     if (count > RM_HEADER_COUNT_MAX)
         count = RM_HEADER_COUNT_MAX;
-    rm_blob *blob = rm_blob_create(sizeof(rm_answer_head) + count * sizeof(rm_header) + text_bytes);
+    rm_blob *blob = rm_blob_create(sizeof(rm_answer_head) + count * sizeof(rm_header) + text_bytes + TEXT_ROOM);
     if (!blob)
         return NULL;
     rm_answer_head *answer = rm_answer_head_of(blob);
@@ -62,5 +100,6 @@ rm_blob *rm_fetch__make_head(const rm_upstream_head *head)
         to->name = put_text(&at, head->headers[i].name);
         to->value = put_text(&at, head->headers[i].value);
     }
+    answer->text = (rm_slice){at, 0};
     return blob;
 }

@@ -39,7 +39,7 @@ static void begin(rm_exchange *exchange, const rm_fetch_plan *plan)
                           "Remora could not start the request to the upstream.");
         return;
     }
-    if (plan->uploader)
+    if (plan->upload)
         exchange->fetch = fetch;
 }
 
@@ -48,27 +48,18 @@ void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, c
 {
     const rm_decision *decision = &exchange->decision;
     exchange->upstream = rm_slice_cstr(upstream->name);
-    bool upload = exchange->state == RM_EXCHANGE_UPLOADING;
     bool merge = key && decision->merge;
     if (merge && join(exchange, key))
         return;
     rm_fetch_plan plan = {
-        .generation = exchange->generation,
+        .exchange = exchange,
         .upstream = upstream,
-        .head = rm_req_head(exchange->req),
-        .op = exchange->op,
-        .body = rm_blob_slice(exchange->body),
-        .body_owner = exchange->body,
-        .uploader = upload ? exchange : NULL,
         .info = info,
         .key = merge || decision->store ? key : NULL,
+        .upload = exchange->state == RM_EXCHANGE_UPLOADING,
+        .subscribe = true,
         .merge = merge,
         .store = key && decision->store,
-        .ttl_ms = decision->ttl_ms,
-        .tenant = exchange->tenant.scope,
-        .name_space = rm_slice_cstr(exchange->name_space),
-        .id = exchange->id,
-        .first = &exchange->subscriber,
     };
     begin(exchange, &plan);
 }

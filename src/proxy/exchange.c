@@ -247,12 +247,23 @@ static void on_body(void *user, rm_slice bytes)
 
 /* ---- decode, decide ---------------------------------------------------------------------------------------------- */
 
+static rm_slice keep_name(rm_exchange *exchange, rm_slice name, size_t bytes_max)
+{
+    if (name.len > bytes_max)
+        name.len = bytes_max;
+    return rm_arena_dup(rm_req_arena(exchange->req), name);
+}
+
 /* NULL: it cannot be read, and the upstream shall say what is wrong with it. */
 static const rm_request_info *decode(rm_exchange *exchange, rm_arena *scratch, rm_request_info *info)
 {
     rm_status status = rm_fault(RM_FAULT_JSON)
                            ? RM_ENOMEM
                            : rm_provider_read_request(exchange->op, rm_blob_slice(exchange->body), scratch, info);
+    if (status == RM_OK && info->model.len) {
+        exchange->requested_model = keep_name(exchange, info->model, RM_MODEL_NAME_BYTES_MAX - 1);
+        status = exchange->requested_model.ptr ? RM_OK : RM_ENOMEM;
+    }
     if (status != RM_OK) {
         if (status != RM_EPARSE)
             rm_observer_fault(exchange->worker->observer, RM_STAGE_DECODE);
@@ -261,7 +272,6 @@ static const rm_request_info *decode(rm_exchange *exchange, rm_arena *scratch, r
     exchange->known = true;
     exchange->stream = info->stream;
     exchange->include_usage = info->include_usage;
-    rm_proxy__keep_text(exchange->requested_model, sizeof exchange->requested_model, info->model);
     return info;
 }
 
@@ -303,13 +313,15 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
     exchange->decision = rm_policy_decide(config, &exchange->tenant, &controls, info);
     exchange->outcome = exchange->decision.outcome;
     exchange->reason = exchange->decision.reason;
-    rm_proxy__keep_text(exchange->name_space, sizeof exchange->name_space, controls.name_space);
+    if (controls.name_space.len) {
+        exchange->name_space = keep_name(exchange, controls.name_space, RM_NAMESPACE_BYTES_MAX);
+        exchange->decision.store &= exchange->name_space.ptr != NULL; /* a record must name its own */
+    }
     const rm_config_upstream *upstream =
         rm_policy_upstream(config, info ? info->model : RM_SLICE_NONE, exchange->dialect);
     exchange->upstream = rm_slice_cstr(upstream->name);
     rm_exact_key key = {0};
-    bool has_key = false;
-    if (info && rm_exchange__recall(exchange, info, &controls, exchange->upstream, scratch, &key, &has_key))
+    if (info && rm_exchange__recall(exchange, info, &controls, exchange->upstream, scratch, &key))
         return;
     if (controls.only_if_cached) {
         rm_exchange__fail(exchange, 504, "cache_miss",
@@ -317,7 +329,7 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
         return;
     }
     rm_exchange__move(exchange, RM_EXCHANGE_WAITING);
-    rm_exchange__dispatch(exchange, info, upstream, has_key ? &key : NULL);
+    rm_exchange__dispatch(exchange, info, upstream, exchange->has_key ? &key : NULL);
 }
 
 static void on_body_end(void *user)
@@ -399,6 +411,9 @@ static void on_close(void *user, rm_status why)
         exchange->fetch = NULL;
     }
     rm_exchange__settle(exchange);
+    if (exchange->borrower)
+        rm_fetch__lender_gone(exchange->borrower, exchange->req);
+    exchange->borrower = NULL;
     exchange->req = NULL;
     if (rm_flight_leave(&exchange->subscriber, on_gone))
         rm_exchange__free(exchange);

@@ -15,6 +15,40 @@
 
 static const rm_upstream_events upstream_events;
 
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* Nothing gathers for longer than a turn but a body, so the buffers go round. */
+static void gather_begin(rm_fetch *fetch)
+{
+    rm_worker *worker = fetch->worker;
+    if (fetch->gathered.ptr || worker->gather_spare_count == 0)
+        return;
+    rm_buf *spare = &worker->gather_spares[--worker->gather_spare_count];
+    fetch->gathered.ptr = spare->ptr;
+    fetch->gathered.cap = spare->cap;
+}
+
+static void gather_end(rm_fetch *fetch)
+{
+    rm_worker *worker = fetch->worker;
+    rm_buf *gathered = &fetch->gathered;
+    if (!gathered->ptr)
+        return;
+    rm_buf empty = {.ptr = gathered->ptr, .cap = gathered->cap};
+    if (empty.cap <= RM_PROXY_GATHER_BYTES_MAX && worker->gather_spare_count < RM_PROXY_GATHER_SPARES)
+        worker->gather_spares[worker->gather_spare_count++] = empty;
+    else
+        rm_buf_deinit(&empty);
+    *gathered = (rm_buf){.max = gathered->max, .status = gathered->status};
+}
+
+void rm_fetch__lender_gone(rm_fetch *fetch, rm_req *req)
+{
+    rm_req_take_arena(req, &fetch->own);
+    fetch->arena = &fetch->own;
+    fetch->lender = NULL;
+}
+
 static void finish(rm_fetch *fetch)
 {
     rm_worker *worker = fetch->worker;
@@ -22,15 +56,18 @@ static void finish(rm_fetch *fetch)
     rm_timer_stop(worker->exec, &fetch->head_timer);
     if (fetch->uploader)
         fetch->uploader->fetch = NULL;
+    if (fetch->lender && fetch->lender->borrower == fetch)
+        fetch->lender->borrower = NULL;
     if (fetch->flight)
         rm_flight_release(fetch->flight);
     if (!fetch->head_set)
         rm_blob_unref(fetch->head);
     rm_blob_unref(fetch->body);
     rm_sse_parser_deinit(&fetch->sse);
-    rm_buf_deinit(&fetch->gathered);
+    rm_blob_unref(fetch->canonical);
+    gather_end(fetch);
     rm_list_remove(&fetch->link);
-    rm_arena_deinit(&fetch->arena);
+    rm_arena_deinit(&fetch->own);
     fetch->done = true;
     if (!fetch->flush_posted)
         rm_free(fetch);
@@ -112,11 +149,10 @@ void rm_fetch__cancel(rm_fetch *fetch)
 
 static void publish_head(rm_fetch *fetch)
 {
-    rm_answer_head *head = head_of(fetch);
-    if (fetch->head_set || !head)
+    if (fetch->head_set || !fetch->head)
         return;
     rm_timer_stop(fetch->worker->exec, &fetch->head_timer);
-    rm_proxy__keep_text(head->model, sizeof head->model, fetch->answer.model);
+    rm_fetch__set_head_text(&fetch->head, fetch->answer.model);
     fetch->head_set = true;
     rm_flight_set_head(fetch->flight, fetch->head);
 }
@@ -152,6 +188,7 @@ static void run_flush(rm_task *task)
         return;
     }
     push_gathered(fetch);
+    gather_end(fetch);
     rm_flight_wake(fetch->flight);
 }
 
@@ -213,7 +250,7 @@ static void on_head(void *user, const rm_upstream_head *head)
     }
     if (stated.len && rm_parse_double(stated, &cost) == RM_OK && cost >= 0)
         fetch->stated_cost_usd = cost;
-    fetch->content_type = rm_arena_dup(&fetch->arena, type);
+    fetch->content_type = rm_arena_dup(fetch->arena, type);
     fetch->mode = mode_for(fetch, type, head);
     if (fetch->status != 200)
         rm_flight_seal(fetch->flight);
@@ -238,7 +275,7 @@ static void on_event(void *user, const rm_sse_event *event)
 {
     rm_fetch *fetch = user;
     rm_event_info info = {0};
-    rm_provider_read_event(fetch->op, event, &fetch->arena, &fetch->answer, &info);
+    rm_provider_read_event(fetch->op, event, fetch->arena, &fetch->answer, &info);
     if (info.error && !head_of(fetch)->stream_error) {
         head_of(fetch)->stream_error = true;
         rm_observer_count(fetch->worker->observer, RM_COUNTER_STREAM_ERRORS, 1);
@@ -283,6 +320,7 @@ static void on_piece(rm_fetch *fetch, rm_slice bytes)
 static void on_data(void *user, rm_slice bytes)
 {
     rm_fetch *fetch = user;
+    gather_begin(fetch);
     if (fetch->mode == RM_FETCH_EVENTS) {
         on_events(fetch, bytes);
         return;
@@ -309,7 +347,7 @@ static void on_upload_drain(void *user)
 static void finish_body(rm_fetch *fetch)
 {
     rm_slice body = rm_buf_slice(&fetch->gathered);
-    if (rm_provider_read_body(fetch->op, body, &fetch->arena, &fetch->answer) != RM_OK)
+    if (rm_provider_read_body(fetch->op, body, fetch->arena, &fetch->answer) != RM_OK)
         rm_answer_init(&fetch->answer);
     note_facts(fetch);
     rm_fetch__record_body(fetch, body);
@@ -338,7 +376,7 @@ static void fail_without_head(rm_fetch *fetch, const rm_upstream_result *result)
     fetch->head = rm_fetch__make_head(&(rm_upstream_head){.content_length = -1});
     if (!fetch->head)
         return;
-    rm_proxy__keep_text(head_of(fetch)->failure, sizeof head_of(fetch)->failure, rm_slice_cstr(result->text));
+    rm_fetch__set_head_text(&fetch->head, rm_slice_cstr(result->text));
     fetch->head_set = true;
     rm_flight_set_head(fetch->flight, fetch->head);
 }
@@ -389,38 +427,32 @@ static const rm_upstream_events upstream_events = {
 
 static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
 {
-    rm_arena *arena = &fetch->arena;
-    fetch->op = plan->op;
-    fetch->uploader = plan->uploader;
-    fetch->ttl_ms = plan->ttl_ms;
-    fetch->tenant = plan->tenant;
-    memcpy(fetch->id, plan->id, sizeof fetch->id);
+    rm_exchange *exchange = plan->exchange;
+    fetch->op = exchange->op;
+    fetch->uploader = plan->upload ? exchange : NULL;
+    fetch->ttl_ms = exchange->decision.ttl_ms;
+    fetch->tenant = exchange->tenant.scope;
+    fetch->requested_model = exchange->requested_model;
+    fetch->name_space = exchange->name_space;
+    fetch->store = plan->key && plan->store;
+    memcpy(fetch->id, exchange->id, sizeof fetch->id);
     fetch->stated_cost_usd = -1;
     rm_answer_init(&fetch->answer);
     rm_sse_parser_init(&fetch->sse);
     rm_buf_init(&fetch->gathered, RM_RESPONSE_BUFFER_BYTES_MAX);
-    if (plan->body_owner)
-        fetch->body = rm_blob_ref(plan->body_owner);
-    if (plan->info) {
-        fetch->inject_usage = plan->info->stream && plan->info->usage_injectable;
-        fetch->requested_model = rm_arena_dup(arena, plan->info->model);
-        if (plan->info->model.len && !fetch->requested_model.ptr)
-            return RM_ENOMEM;
-    }
-    if (!plan->key || !plan->store)
+    fetch->inject_usage = plan->info && plan->info->stream && plan->info->usage_injectable;
+    if (!plan->key)
         return RM_OK;
-    fetch->store = true;
-    fetch->key.key = plan->key->key;
-    fetch->key.canonical = rm_arena_dup(arena, plan->key->canonical);
-    fetch->name_space = plan->name_space.len ? rm_arena_dup(arena, plan->name_space) : RM_SLICE_NONE;
-    return fetch->key.canonical.ptr && (fetch->name_space.ptr || !plan->name_space.len) ? RM_OK : RM_ENOMEM;
+    fetch->key = plan->key->key;
+    fetch->canonical = rm_blob_create_copy(plan->key->canonical);
+    return fetch->canonical ? RM_OK : RM_ENOMEM;
 }
 
 static rm_status open_flight(rm_fetch *fetch, const rm_fetch_plan *plan)
 {
     rm_flight_options options = {
-        .key = plan->key && plan->merge ? &plan->key->key : NULL,
-        .canonical = plan->key ? plan->key->canonical : RM_SLICE_NONE,
+        .key = plan->key && plan->merge ? &fetch->key : NULL,
+        .canonical = fetch->canonical,
         .bytes_max = (size_t)fetch->generation->config->merge.bytes_max,
         .keep = fetch->store,
         .publisher = {.exec = fetch->worker->exec, .on_abandoned = on_abandoned, .on_demand = on_demand, .user = fetch},
@@ -432,13 +464,15 @@ static rm_status open_flight(rm_fetch *fetch, const rm_fetch_plan *plan)
 static rm_status start_call(rm_fetch *fetch, const rm_fetch_plan *plan)
 {
     const rm_config *config = fetch->generation->config;
-    const rm_http_head *head = plan->head;
+    const rm_http_head *head = rm_req_head(plan->exchange->req);
+    rm_slice body = rm_blob_slice(plan->exchange->body);
     rm_upstream_request request = {
         .method = rm_method_name(head->method),
-        .stream_body = plan->uploader && (head->chunked || head->content_length > 0),
+        .stream_body = plan->upload && (head->chunked || head->content_length > 0),
         .stream_body_bytes = head->content_length,
-        .has_body = plan->body_owner != NULL,
-        .decode = plan->op != RM_OP_OTHER && plan->op != RM_OP_MODELS,
+        .has_body = body.ptr != NULL,
+        .body = body,
+        .decode = fetch->op != RM_OP_OTHER && fetch->op != RM_OP_MODELS,
         .retries_max = config->retries.per_request,
         .timeouts = {.connect_ms = config->timeouts.connect_ms,
                      .first_byte_ms = config->timeouts.first_byte_ms,
@@ -448,18 +482,19 @@ static rm_status start_call(rm_fetch *fetch, const rm_fetch_plan *plan)
     };
     if (request.stream_body)
         request.has_body = true;
-    request.body = plan->body;
     rm_status status = RM_OK;
     if (plan->info)
-        status = rm_provider_upstream_body(plan->info, plan->body, fetch->inject_usage, &fetch->arena, &request.body);
+        status = rm_provider_upstream_body(plan->info, body, fetch->inject_usage, fetch->arena, &request.body);
     if (status != RM_OK) {
         /* The caller's own body serves as well; only the usage chunk may be missing. */
         rm_observer_fault(fetch->worker->observer, RM_STAGE_DECODE);
-        request.body = plan->body;
+        request.body = body;
     }
-    status = rm_fetch__url(plan->upstream, head->target, &fetch->arena, &request.url);
+    if (body.ptr && request.body.ptr == body.ptr)
+        fetch->body = rm_blob_ref(plan->exchange->body);
+    status = rm_fetch__url(plan->upstream, head->target, fetch->arena, &request.url);
     if (status == RM_OK)
-        status = rm_fetch__headers(plan->upstream, head, &fetch->arena, &request.headers, &request.header_count);
+        status = rm_fetch__headers(plan->upstream, head, fetch->arena, &request.headers, &request.header_count);
     if (status != RM_OK)
         return status;
     size_t index = (size_t)(plan->upstream - config->upstreams);
@@ -480,24 +515,30 @@ rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch
     if (!fetch)
         return RM_ENOMEM;
     fetch->worker = worker;
-    fetch->generation = rm_proxy__generation_ref(plan->generation);
+    fetch->generation = rm_proxy__generation_ref(plan->exchange->generation);
+    fetch->arena = rm_req_arena(plan->exchange->req);
+    fetch->lender = plan->exchange;
+    plan->exchange->borrower = fetch;
     fetch->head_timer.fire = on_head_timer;
     fetch->flush.run = run_flush;
-    rm_arena_init(&fetch->arena, rm_loop_arenas(worker->loop), RM_EXCHANGE_ARENA_BYTES_MAX);
     rm_list_append(&worker->fetch_list, &fetch->link);
     worker->fetches++;
     atomic_store_explicit(&worker->calls_seen, worker->fetches, memory_order_relaxed);
     rm_status status = copy_plan(fetch, plan);
     if (status == RM_OK)
         status = open_flight(fetch, plan);
+    if (!fetch->store) { /* the flight has its own reference */
+        rm_blob_unref(fetch->canonical);
+        fetch->canonical = NULL;
+    }
     if (status == RM_OK)
         status = start_call(fetch, plan);
     if (status != RM_OK) {
         discard(fetch);
         return status;
     }
-    if (plan->first)
-        rm_flight_join_first(fetch->flight, plan->first);
+    if (plan->subscribe)
+        rm_flight_join_first(fetch->flight, &plan->exchange->subscriber);
     *ret_fetch = fetch;
     return RM_OK;
 }

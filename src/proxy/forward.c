@@ -72,13 +72,6 @@ static bool add_key(const rm_config_upstream *upstream, rm_arena *arena, rm_head
     return value.ptr != NULL;
 }
 
-static rm_status copy_header(rm_arena *arena, const rm_header *from, rm_header *to)
-{
-    to->name = rm_arena_dup(arena, from->name);
-    to->value = rm_arena_dup(arena, from->value);
-    return to->name.ptr && to->value.ptr ? RM_OK : RM_ENOMEM;
-}
-
 rm_status rm_fetch__headers(const rm_config_upstream *upstream, const rm_http_head *head, rm_arena *arena,
                             const rm_header **ret_headers, size_t *ret_count)
 {
@@ -89,10 +82,8 @@ rm_status rm_fetch__headers(const rm_config_upstream *upstream, const rm_http_he
     if (!headers)
         return RM_ENOMEM;
     for (size_t i = 0; i < head->header_count; i++) {
-        if (is_dropped(head->headers[i].name, connection, own_key))
-            continue;
-        if (copy_header(arena, &head->headers[i], &headers[count++]) != RM_OK)
-            return RM_ENOMEM;
+        if (!is_dropped(head->headers[i].name, connection, own_key))
+            headers[count++] = head->headers[i];
     }
     if (own_key && !add_key(upstream, arena, &headers[count++]))
         return RM_ENOMEM;

@@ -27,6 +27,8 @@ typedef struct rm_generation {
 
 #define RM_PROXY_TENANT_MEMO_SLOTS     64
 #define RM_PROXY_CREDENTIAL_MEMO_BYTES 464
+#define RM_PROXY_GATHER_SPARES         16
+#define RM_PROXY_GATHER_BYTES_MAX      (4 * RM_KIB) /* a larger one is not kept */
 
 /* A credential met before and whose it is; compared byte by byte. */
 typedef struct rm_tenant_memo {
@@ -46,7 +48,9 @@ struct rm_worker {
     rm_observer *observer;
     rm_generation *generation;
     rm_rng rng;
-    rm_buf render;      /* scratch of one hit or event */
+    rm_buf render;                                /* scratch of one hit or event */
+    rm_buf gather_spares[RM_PROXY_GATHER_SPARES]; /* empty, for the fetches whose turn it is */
+    unsigned gather_spare_count;
     rm_exchange *spare; /* freed exchanges */
     unsigned spare_count;
     unsigned exchanges, fetches, generations;
@@ -77,13 +81,13 @@ enum {
 /* A flight's head. What stands under "at the end" is written before the flight ends (the usage chunk is pushed), and
  * read only by those who have seen that; the flight's lock orders the two. */
 typedef struct rm_answer_head {
-    int status;                          /* 0: no answer came; failure says why */
-    bool sse;                            /* chunks are whole events */
-    bool whole;                          /* the body is complete in the log, its cost known */
-    int64_t content_length;              /* -1: unknown */
-    char model[RM_MODEL_NAME_BYTES_MAX]; /* as the answer names it; empty: not known when the head had to go */
+    int status;             /* 0: no answer came; `text` says why */
+    bool sse;               /* chunks are whole events */
+    bool whole;             /* the body is complete in the log, its cost known */
+    int64_t content_length; /* -1: unknown */
     size_t header_count;
-    const rm_header *headers; /* end-to-end ones that are passed on */
+    rm_header *headers; /* end-to-end ones that are passed on */
+    rm_slice text; /* the model as the answer names it (empty: not known when the head had to go), or the failure */
     /* At the end. */
     _Atomic bool cost_claimed; /* the first to claim bears the cost; for all others it was saved */
     double cost_usd;           /* negative: unknown */
@@ -92,7 +96,6 @@ typedef struct rm_answer_head {
     uint64_t upstream_ns;
     unsigned tries;
     bool stream_error; /* an error came inside the stream */
-    char failure[128];
 } rm_answer_head;
 
 static inline rm_answer_head *rm_answer_head_of(rm_blob *blob)
@@ -138,6 +141,7 @@ struct rm_exchange {
 
     bool stream, include_usage, known; /* known: a request that could be decoded */
     rm_fetch *fetch;                   /* whose upload this exchange feeds; NULL once either is done */
+    rm_fetch *borrower;                /* what it needs lies in the request's arena; NULL once it is done */
     rm_subscriber subscriber;
     rm_blob *head; /* the flight's, referenced */
     rm_key128 key; /* the exact one, with has_key */
@@ -150,8 +154,7 @@ struct rm_exchange {
 
     /* For the receipt. */
     char id[33];
-    char model[RM_MODEL_NAME_BYTES_MAX], requested_model[RM_MODEL_NAME_BYTES_MAX],
-        name_space[RM_NAMESPACE_BYTES_MAX + 1];
+    rm_slice model, requested_model, name_space; /* in the request's arena, the head, or the stale record */
     rm_slice upstream;
     rm_outcome outcome;
     rm_reason reason;
@@ -189,9 +192,9 @@ static inline uint64_t rm_proxy__wall_ms(void)
 void rm_exchange__move(rm_exchange *exchange, rm_exchange_state to);
 void rm_exchange__settle(rm_exchange *exchange);
 
-/* recall.c: answers from the cache; true: it was answered. *ret_key is made where the request has one. */
+/* recall.c: answers from the cache; true: it was answered. *ret_key is made where the request has one (has_key). */
 bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
-                         rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key, bool *ret_has_key);
+                         rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key);
 bool rm_exchange__serve_stale(rm_exchange *exchange); /* the upstream failed: true if a stale answer went out */
 
 /* dispatch.c: joins a flight or begins a fetch. */
@@ -242,17 +245,20 @@ struct rm_fetch {
     rm_worker *worker;
     rm_link link; /* in worker->fetch_list */
     rm_generation *generation;
-    rm_arena arena;
+    rm_arena *arena;     /* the request's while that lasts, then `own` */
+    rm_arena own;        /* what was taken over when the request ended first */
+    rm_exchange *lender; /* whose request that is; NULL: it is taken over */
     rm_flight *flight;
     rm_upstream_call *call; /* NULL once it is over */
     rm_exchange *uploader;
-    rm_blob *body;
+    rm_blob *body; /* where the upstream gets the caller's own */
     rm_op op;
     rm_fetch_mode mode;
-    bool inject_usage, store, ended;
+    bool inject_usage, store;
     bool head_set, stored;
     bool lost; /* a chunk, for want of memory */
-    rm_exact_key key;
+    rm_key128 key;
+    rm_blob *canonical; /* with `store` */
     rm_key128 tenant;
     rm_slice requested_model, name_space, content_type;
     uint64_t ttl_ms;
@@ -268,35 +274,31 @@ struct rm_fetch {
     rm_timer head_timer;     /* EVENTS: the head goes out without a model's name if no event comes */
 };
 
-/* Begins the upstream call; `uploader` (may be NULL) feeds the body of an unknown path. `first` (may be NULL: nobody
- * waits, e.g. a revalidation) subscribes. RM_ENOMEM and the like: nothing was begun. */
+/* Begins the upstream call for an exchange, whose request's memory it shares: it takes that over should the request end
+ * first. RM_ENOMEM and the like: nothing was begun. */
 typedef struct rm_fetch_plan {
-    rm_generation *generation; /* the exchange's, of whose configuration `upstream` is */
-    const rm_config_upstream *upstream;
-    const rm_http_head *head;
-    rm_op op;
-    rm_slice body;
-    rm_blob *body_owner; /* referenced while the call lasts; NULL: no body, or uploaded */
-    rm_exchange *uploader;
-    const rm_request_info *info; /* NULL: not decoded */
-    const rm_exact_key *key;     /* NULL: neither merged nor stored */
+    rm_exchange *exchange;
+    const rm_config_upstream *upstream; /* of its generation's configuration */
+    const rm_request_info *info;        /* NULL: not decoded */
+    const rm_exact_key *key;            /* NULL: neither merged nor stored */
+    bool upload;                        /* the exchange feeds the body of an unknown path */
+    bool subscribe;                     /* ... waits for the answer; else nobody does (a revalidation) */
     bool merge, store;
-    uint64_t ttl_ms;
-    rm_key128 tenant;
-    rm_slice name_space;
-    const char *id;
-    rm_subscriber *first;
 } rm_fetch_plan;
 rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch **ret_fetch) RM_WARN_UNUSED;
 void rm_fetch__cancel(rm_fetch *fetch);
+/* The request that lends its memory ends: in its on_close. */
+void rm_fetch__lender_gone(rm_fetch *fetch, rm_req *req);
 double rm_fetch__cost(const rm_fetch *fetch);
-/* forward.c */
+/* forward.c; the headers' texts stay where they are. */
 rm_status rm_fetch__url(const rm_config_upstream *upstream, rm_slice target, rm_arena *arena,
                         const char **ret_url) RM_WARN_UNUSED;
 rm_status rm_fetch__headers(const rm_config_upstream *upstream, const rm_http_head *head, rm_arena *arena,
                             const rm_header **ret_headers, size_t *ret_count) RM_WARN_UNUSED;
 /* answer.c: the flight's head from the upstream's. NULL: no memory. */
 rm_blob *rm_fetch__make_head(const rm_upstream_head *head);
+/* Sets its text, before it is shared; the head may move for it. Without memory the text is cut. */
+void rm_fetch__set_head_text(rm_blob **head, rm_slice text);
 /* record.c: keeps a finished answer if it may be kept. */
 void rm_fetch__record_body(rm_fetch *fetch, rm_slice body);
 void rm_fetch__record_events(rm_fetch *fetch);

@@ -29,7 +29,7 @@ static void take_facts(rm_exchange *exchange, const rm_record *record)
 {
     exchange->usage = record->usage;
     exchange->saved_usd = record->cost_usd;
-    rm_proxy__keep_text(exchange->model, sizeof exchange->model, record->model);
+    exchange->model = rm_arena_dup(rm_req_arena(exchange->req), record->model); /* the record is given back before */
 }
 
 static uint64_t age_s_of(const rm_record *record, uint64_t now_ms)
@@ -74,7 +74,7 @@ bool rm_exchange__serve_stale(rm_exchange *exchange)
         return false;
     exchange->usage = stale->usage;
     exchange->saved_usd = stale->saved_usd;
-    memcpy(exchange->model, stale->model, sizeof exchange->model);
+    exchange->model = rm_slice_cstr(stale->model);
     rm_slice type = exchange->stream ? RM_SLICE("text/event-stream; charset=utf-8") : RM_SLICE("application/json");
     reply_kept(exchange, RM_OUTCOME_STALE, type, rm_blob_slice(stale->content), stale->age_s);
     return true;
@@ -84,20 +84,12 @@ bool rm_exchange__serve_stale(rm_exchange *exchange)
 static void revalidate(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key)
 {
     rm_fetch_plan plan = {
-        .generation = exchange->generation,
+        .exchange = exchange,
         .upstream = rm_policy_upstream(exchange->generation->config, info->model, exchange->dialect),
-        .head = rm_req_head(exchange->req),
-        .op = exchange->op,
-        .body = rm_blob_slice(exchange->body),
-        .body_owner = exchange->body,
         .info = info,
         .key = key,
         .merge = true,
         .store = exchange->decision.store,
-        .ttl_ms = exchange->decision.ttl_ms,
-        .tenant = exchange->tenant.scope,
-        .name_space = rm_slice_cstr(exchange->name_space),
-        .id = exchange->id,
     };
     rm_fetch *fetch;
     /* RM_EBUSY: somebody is asking already. */
@@ -161,7 +153,7 @@ static void refuse_key(rm_exchange *exchange, rm_status status)
 }
 
 bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
-                         rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key, bool *ret_has_key)
+                         rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key)
 {
     rm_worker *worker = exchange->worker;
     const rm_decision *decision = &exchange->decision;
@@ -177,7 +169,6 @@ bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, con
     }
     exchange->key = ret_key->key;
     exchange->has_key = true;
-    *ret_has_key = true;
     if (!decision->lookup || !worker->reader)
         return false;
     uint64_t now_ms = rm_proxy__wall_ms();

@@ -10,12 +10,12 @@ static void keep(rm_fetch *fetch, rm_record_form form, rm_slice content)
     if (config->cache.exact.stale_if_error_ms > stale_ms)
         stale_ms = config->cache.exact.stale_if_error_ms;
     rm_record record = {
-        .key = fetch->key.key,
+        .key = fetch->key,
         .tenant = fetch->tenant,
         .name_space = fetch->name_space,
         .model = fetch->answer.model.len ? fetch->answer.model : fetch->requested_model,
         .id = {fetch->id, sizeof fetch->id - 1},
-        .canonical = fetch->key.canonical,
+        .canonical = rm_blob_slice(fetch->canonical),
         .content = content,
         .content_type = fetch->content_type,
         .form = form,

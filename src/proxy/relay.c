@@ -59,6 +59,9 @@ static void send_head(rm_exchange *exchange, rm_slice type, bool with_cost, rm_s
             rm_reply__add(&reply, head->headers[i].name, head->headers[i].value);
     rm_reply__add_remora(&reply, exchange, with_cost);
     rm_reply__send(exchange, &reply, head->status, body, body_bytes);
+    /* From here on the request is not made again. */
+    rm_blob_unref(exchange->body);
+    exchange->body = NULL;
 }
 
 static void begin_stream(rm_exchange *exchange, rm_slice first)
@@ -129,9 +132,9 @@ static void fail_upstream(rm_exchange *exchange, rm_status status)
     if (rm_exchange__serve_stale(exchange) || (status == RM_ENOMEM && rm_exchange__again(exchange)))
         return;
     char message[256];
-    const char *reason = head && head->failure[0] ? head->failure : rm_status_text(status);
-    (void)snprintf(message, sizeof message, "The upstream %.*s gave no answer: %s.", (int)exchange->upstream.len,
-                   exchange->upstream.ptr ? exchange->upstream.ptr : "", reason);
+    rm_slice reason = head && head->status == 0 && head->text.len ? head->text : rm_slice_cstr(rm_status_text(status));
+    (void)snprintf(message, sizeof message, "The upstream %.*s gave no answer: %.*s.", (int)exchange->upstream.len,
+                   exchange->upstream.ptr ? exchange->upstream.ptr : "", (int)reason.len, reason.ptr);
     int http = rm_status_http(status);
     rm_exchange__fail(exchange, http < 500 ? 502 : http, "upstream_error", message);
 }
@@ -202,7 +205,8 @@ static bool take_head(rm_exchange *exchange)
         return false;
     exchange->head = rm_blob_ref(head);
     const rm_answer_head *answer = head_of(exchange);
-    rm_proxy__keep_text(exchange->model, sizeof exchange->model, rm_slice_cstr(answer->model));
+    if (answer->status)
+        exchange->model = answer->text;
     exchange->collecting = answer->status == 200 && exchange->known && answer->sse != exchange->stream &&
                            (answer->sse || exchange->merged);
     if (exchange->collecting)

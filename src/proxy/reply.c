@@ -53,8 +53,8 @@ void rm_reply__add_remora(rm_reply_head *reply, const rm_exchange *exchange, boo
     rm_reply__add(reply, RM_SLICE("x-remora-cache"), rm_slice_cstr(rm_outcome_name(exchange->outcome)));
     if (exchange->outcome == RM_OUTCOME_HIT || exchange->outcome == RM_OUTCOME_STALE)
         rm_reply__add(reply, RM_SLICE("x-remora-cache-kind"), RM_SLICE("exact"));
-    if (exchange->model[0])
-        rm_reply__add(reply, RM_SLICE("x-remora-model"), rm_slice_cstr(exchange->model));
+    if (exchange->model.len)
+        rm_reply__add(reply, RM_SLICE("x-remora-model"), exchange->model);
     rm_reply__add(reply, RM_SLICE("x-remora-route"), RM_SLICE("reason=off"));
     if (exchange->has_key) {
         char key[33];

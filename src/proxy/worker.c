@@ -221,6 +221,8 @@ static void worker_free(rm_worker *worker)
     }
     rm_store_reader_destroy(worker->reader);
     rm_buf_deinit(&worker->render);
+    while (worker->gather_spare_count)
+        rm_buf_deinit(&worker->gather_spares[--worker->gather_spare_count]);
     rm_free(worker->memo);
     rm_free(worker);
     on_closed(user);
