@@ -71,23 +71,43 @@ static size_t common_suffix(rm_slice a, rm_slice b, size_t prefix)
     return len;
 }
 
-rm_status rm_tape__add(rm_tape *tape, rm_blob *chunk)
+/* What repeats is an event; busy turns bring several in one chunk. */
+static rm_slice take_part(rm_slice *rest)
 {
-    rm_slice now = rm_blob_slice(chunk), before = rm_blob_slice(tape->last);
-    if (now.len > UINT32_MAX)
-        return RM_ETOOBIG;
+    const char *gap = rm_slice_find(*rest, RM_SLICE("\n\n"));
+    size_t len = gap ? (size_t)(gap - rest->ptr) + 2 : rest->len;
+    rm_slice part = {rest->ptr, len};
+    *rest = (rm_slice){rest->ptr + len, rest->len - len};
+    return part;
+}
+
+static rm_status add_part(rm_tape *tape, uint32_t flags, rm_slice before, rm_slice now)
+{
     size_t prefix = common_prefix(before, now);
     size_t suffix = common_suffix(before, now, prefix);
-    mark head = {chunk->flags, (uint32_t)prefix, (uint32_t)(now.len - prefix - suffix), (uint32_t)suffix};
+    mark head = {flags, (uint32_t)prefix, (uint32_t)(now.len - prefix - suffix), (uint32_t)suffix};
     char text[MARK_BYTES_MAX];
     rm_buf_append(&tape->text, text, (size_t)(put_mark(text, &head) - text));
-    rm_status status = rm_buf_append(&tape->text, now.ptr + prefix, head.middle);
-    if (status != RM_OK)
-        return status;
+    return rm_buf_append(&tape->text, now.ptr + prefix, head.middle);
+}
+
+rm_status rm_tape__add(rm_tape *tape, rm_blob *chunk)
+{
+    rm_slice rest = rm_blob_slice(chunk), before = rm_blob_slice(tape->last), part;
+    rm_status status = rest.len > UINT32_MAX ? RM_ETOOBIG : RM_OK;
+    do {
+        part = take_part(&rest);
+        if (status == RM_OK)
+            status = add_part(tape, chunk->flags, before, part);
+        before = part;
+    } while (rest.len);
+    rm_blob *last = NULL;
+    if (status == RM_OK && !(last = part.len == chunk->len ? rm_blob_ref(chunk) : rm_blob_create_copy(part)))
+        status = RM_ENOMEM;
     rm_blob_unref(tape->last);
-    tape->last = rm_blob_ref(chunk);
-    tape->bytes += now.len;
-    return RM_OK;
+    tape->last = last;
+    tape->bytes += chunk->len;
+    return status;
 }
 
 /* Appends one chunk to `out`, at whose end the chunk before it stands, `before_len` long. */

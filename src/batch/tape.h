@@ -1,8 +1,8 @@
 /* The record of a flight: every chunk since the first, for those who join late and for the cache.
  *
- * The chunks of a stream repeat themselves (id, model, the frame of each event), so each is kept as what it does not
- * share with the beginning and the end of the one before: about a sixth of its bytes for a chat stream. Not
- * thread-safe: the flight's lock guards it. */
+ * The events of a stream repeat themselves (id, model, the frame of each), so each is kept as what it does not share with
+ * the beginning and the end of the one before: about a tenth of its bytes for a chat stream. Not thread-safe: the
+ * flight's lock guards it. */
 #ifndef REMORA_BATCH_TAPE_H
 #define REMORA_BATCH_TAPE_H
 
@@ -10,7 +10,7 @@
 
 typedef struct rm_tape {
     rm_buf text;   /* mark, middle, mark, middle, … */
-    rm_blob *last; /* the newest chunk; referenced */
+    rm_blob *last; /* the newest event, or chunk without one; referenced */
     size_t bytes;  /* of all chunks */
 } rm_tape;
 

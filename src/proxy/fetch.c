@@ -17,7 +17,7 @@ static const rm_upstream_events upstream_events;
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-/* Nothing gathers for longer than a turn but a body, so the buffers go round. */
+/* Nothing but a body gathers for longer than a turn, so the buffers go round. */
 static void gather_begin(rm_fetch *fetch)
 {
     rm_worker *worker = fetch->worker;
@@ -32,10 +32,14 @@ static void gather_end(rm_fetch *fetch)
 {
     rm_worker *worker = fetch->worker;
     rm_buf *gathered = &fetch->gathered;
+    if (rm_link_linked(&fetch->gathering_link)) {
+        rm_list_remove(&fetch->gathering_link);
+        worker->gathering_count--;
+    }
     if (!gathered->ptr)
         return;
     rm_buf empty = {.ptr = gathered->ptr, .cap = gathered->cap};
-    if (empty.cap <= RM_PROXY_GATHER_BYTES_MAX && worker->gather_spare_count < RM_PROXY_GATHER_SPARES)
+    if (empty.cap <= RM_PROXY_GATHER_BYTES_MAX && worker->gather_spare_count < RM_PROXY_GATHER_MAX)
         worker->gather_spares[worker->gather_spare_count++] = empty;
     else
         rm_buf_deinit(&empty);
@@ -68,9 +72,7 @@ static void finish(rm_fetch *fetch)
     gather_end(fetch);
     rm_list_remove(&fetch->link);
     rm_arena_deinit(&fetch->own);
-    fetch->done = true;
-    if (!fetch->flush_posted)
-        rm_free(fetch);
+    rm_free(fetch);
     worker->fetches--;
     atomic_store_explicit(&worker->calls_seen, worker->fetches, memory_order_relaxed);
     rm_proxy__generation_unref(generation);
@@ -145,6 +147,13 @@ void rm_fetch__cancel(rm_fetch *fetch)
         rm_upstream_cancel(fetch->call);
 }
 
+/* Remora itself cannot go on with this answer: its end says so, and not that somebody cancelled it. */
+static void lose(rm_fetch *fetch)
+{
+    fetch->lost = true;
+    rm_fetch__cancel(fetch);
+}
+
 /* ---- to the flight ----------------------------------------------------------------------------------------------- */
 
 static void publish_head(rm_fetch *fetch)
@@ -163,8 +172,7 @@ static void push(rm_fetch *fetch, rm_slice bytes, uint32_t flags)
     publish_head(fetch);
     rm_blob *chunk = fetch->lost ? NULL : rm_blob_create_copy(bytes);
     if (!chunk) {
-        fetch->lost = true;
-        rm_fetch__cancel(fetch);
+        lose(fetch);
         return;
     }
     chunk->flags = flags;
@@ -179,25 +187,37 @@ static void push_gathered(rm_fetch *fetch)
     rm_buf_clear(&fetch->gathered);
 }
 
-static void run_flush(rm_task *task)
+static void flush_first(rm_worker *worker)
 {
-    rm_fetch *fetch = RM_CONTAINER_OF(task, rm_fetch, flush);
-    fetch->flush_posted = false;
-    if (fetch->done) {
-        rm_free(fetch);
-        return;
-    }
+    rm_fetch *fetch = RM_CONTAINER_OF(worker->gathering.next, rm_fetch, gathering_link);
     push_gathered(fetch);
     gather_end(fetch);
     rm_flight_wake(fetch->flight);
 }
 
+void rm_fetch__run_flush(rm_task *task)
+{
+    rm_worker *worker = RM_CONTAINER_OF(task, rm_worker, flush);
+    worker->flush_posted = false;
+    while (!rm_list_empty(&worker->gathering))
+        flush_first(worker);
+    rm_proxy__worker_check_idle(worker);
+}
+
+/* At the turn's end; sooner where many gather, as after a stall: what they hold together stays small, and the first of
+ * them most likely has all that its turn brings. */
 static void flush_later(rm_fetch *fetch)
 {
-    if (fetch->flush_posted)
+    rm_worker *worker = fetch->worker;
+    if (rm_link_linked(&fetch->gathering_link))
         return;
-    fetch->flush_posted = true;
-    rm_exec_post(fetch->worker->exec, &fetch->flush);
+    rm_list_append(&worker->gathering, &fetch->gathering_link);
+    if (worker->gathering_count++ == RM_PROXY_GATHER_MAX)
+        flush_first(worker);
+    if (worker->flush_posted)
+        return;
+    worker->flush_posted = true;
+    rm_exec_post(worker->exec, &worker->flush);
 }
 
 static void on_abandoned(void *user)
@@ -245,7 +265,7 @@ static void on_head(void *user, const rm_upstream_head *head)
     fetch->status = head->status;
     fetch->head = rm_fetch__make_head(head);
     if (!fetch->head) {
-        rm_fetch__cancel(fetch);
+        lose(fetch);
         return;
     }
     if (stated.len && rm_parse_double(stated, &cost) == RM_OK && cost >= 0)
@@ -292,7 +312,7 @@ static void on_event(void *user, const rm_sse_event *event)
         status = rm_provider_clean_event(fetch->op, event, &info, &fetch->gathered);
     }
     if (status != RM_OK)
-        rm_fetch__cancel(fetch);
+        lose(fetch);
     if (info.terminal && !fetch->stored) {
         /* Kept before the caller can know that the answer is whole: its next request finds it. */
         push_gathered(fetch);
@@ -304,7 +324,7 @@ static void on_event(void *user, const rm_sse_event *event)
 static void on_events(rm_fetch *fetch, rm_slice bytes)
 {
     if (rm_sse_parser_feed(&fetch->sse, bytes, on_event, fetch) != RM_OK)
-        rm_fetch__cancel(fetch);
+        lose(fetch);
     flush_later(fetch);
 }
 
@@ -313,7 +333,7 @@ static void on_piece(rm_fetch *fetch, rm_slice bytes)
     if (fetch->gathered.len + bytes.len > PIECE_BYTES)
         push_gathered(fetch);
     if (rm_buf_append_slice(&fetch->gathered, bytes) != RM_OK)
-        rm_fetch__cancel(fetch);
+        lose(fetch);
     flush_later(fetch);
 }
 
@@ -520,7 +540,6 @@ rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch
     fetch->lender = plan->exchange;
     plan->exchange->borrower = fetch;
     fetch->head_timer.fire = on_head_timer;
-    fetch->flush.run = run_flush;
     rm_list_append(&worker->fetch_list, &fetch->link);
     worker->fetches++;
     atomic_store_explicit(&worker->calls_seen, worker->fetches, memory_order_relaxed);

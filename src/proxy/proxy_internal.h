@@ -27,8 +27,8 @@ typedef struct rm_generation {
 
 #define RM_PROXY_TENANT_MEMO_SLOTS     64
 #define RM_PROXY_CREDENTIAL_MEMO_BYTES 464
-#define RM_PROXY_GATHER_SPARES         16
-#define RM_PROXY_GATHER_BYTES_MAX      (4 * RM_KIB) /* a larger one is not kept */
+#define RM_PROXY_GATHER_MAX            16           /* fetches that gather at a time: then the first is pushed */
+#define RM_PROXY_GATHER_BYTES_MAX      (4 * RM_KIB) /* a larger buffer is not kept */
 
 /* A credential met before and whose it is; compared byte by byte. */
 typedef struct rm_tenant_memo {
@@ -48,9 +48,13 @@ struct rm_worker {
     rm_observer *observer;
     rm_generation *generation;
     rm_rng rng;
-    rm_buf render;                                /* scratch of one hit or event */
-    rm_buf gather_spares[RM_PROXY_GATHER_SPARES]; /* empty, for the fetches whose turn it is */
+    rm_buf render;     /* scratch of one hit or event */
+    rm_link gathering; /* fetches that hold events or pieces of this turn */
+    unsigned gathering_count;
+    rm_buf gather_spares[RM_PROXY_GATHER_MAX]; /* empty buffers for them */
     unsigned gather_spare_count;
+    rm_task flush; /* pushes what a turn has gathered */
+    bool flush_posted;
     rm_exchange *spare; /* freed exchanges */
     unsigned spare_count;
     unsigned exchanges, fetches, generations;
@@ -256,7 +260,7 @@ struct rm_fetch {
     rm_fetch_mode mode;
     bool inject_usage, store;
     bool head_set, stored;
-    bool lost; /* a chunk, for want of memory */
+    bool lost; /* for want of memory: what came cannot go on */
     rm_key128 key;
     rm_blob *canonical; /* with `store` */
     rm_key128 tenant;
@@ -268,10 +272,9 @@ struct rm_fetch {
     rm_answer answer;
     rm_blob *head; /* the flight's */
     rm_sse_parser sse;
-    rm_buf gathered;         /* BODY: the answer; EVENTS: events not yet pushed */
-    rm_task flush;           /* pushes what a turn has gathered */
-    bool flush_posted, done; /* done: the flush that is still posted frees it */
-    rm_timer head_timer;     /* EVENTS: the head goes out without a model's name if no event comes */
+    rm_buf gathered;        /* BODY: the answer; EVENTS, PIECES: what is not yet pushed */
+    rm_link gathering_link; /* in worker->gathering: is to be pushed at the turn's end */
+    rm_timer head_timer;    /* EVENTS: the head goes out without a model's name if no event comes */
 };
 
 /* Begins the upstream call for an exchange, whose request's memory it shares: it takes that over should the request end
@@ -287,6 +290,7 @@ typedef struct rm_fetch_plan {
 } rm_fetch_plan;
 rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch **ret_fetch) RM_WARN_UNUSED;
 void rm_fetch__cancel(rm_fetch *fetch);
+void rm_fetch__run_flush(rm_task *task); /* the worker's */
 /* The request that lends its memory ends: in its on_close. */
 void rm_fetch__lender_gone(rm_fetch *fetch, rm_req *req);
 double rm_fetch__cost(const rm_fetch *fetch);

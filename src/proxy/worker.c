@@ -174,6 +174,8 @@ rm_status rm_worker_create(rm_proxy *proxy, rm_loop *loop, rm_settings *settings
     worker->exec = rm_loop_exec(loop);
     worker->observer = rm_observe_thread(proxy->observe, rm_loop_index(loop));
     rm_list_init(&worker->fetch_list);
+    rm_list_init(&worker->gathering);
+    worker->flush.run = rm_fetch__run_flush;
     rm_buf_init(&worker->render, 2 * RM_STORE_RECORD_BYTES_MAX);
     worker->memo = rm_calloc(RM_PROXY_TENANT_MEMO_SLOTS, sizeof *worker->memo);
     if (!worker->memo)
@@ -242,8 +244,8 @@ void rm_proxy__worker_check_idle(rm_worker *worker)
 {
     if (worker->draining && worker->exchanges == 0 && worker->fetches == 0)
         report_drained(worker);
-    if (worker->closing && worker->listener_closed && worker->exchanges == 0 && worker->fetches == 0 &&
-        worker->generations == 0) {
+    if (worker->closing && worker->listener_closed && !worker->flush_posted && worker->exchanges == 0 &&
+        worker->fetches == 0 && worker->generations == 0) {
         worker->closing = false;
         worker_free(worker);
     }
