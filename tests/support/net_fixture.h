@@ -29,6 +29,9 @@ typedef struct fixture {
     rm_status why[FIXTURE_CLOSES_MAX];
     bool listener_closed;
     struct held *held; /* the last request that waits for fixture_call */
+    /* loop thread */
+    rm_arena taken; /* of the last request for /hello: it outlives the request */
+    rm_slice taken_path;
 } fixture;
 
 /* The handler's state of one request. */
@@ -199,11 +202,22 @@ static inline void fixture_on_drain_(void *user)
         fixture_stream_(item);
 }
 
+static inline void fixture_give_back_(fixture *fix)
+{
+    assert_true(!fix->taken_path.len || rm_slice_eq(fix->taken_path, RM_SLICE("/hello")));
+    rm_arena_deinit(&fix->taken);
+}
+
 static inline void fixture_on_close_(void *user, rm_status why)
 {
     held *item = user;
     fixture *fix = item->fix;
 
+    if (fixture_is_(item, "/hello")) {
+        fixture_give_back_(fix);
+        rm_req_take_arena(item->req, &fix->taken);
+        fix->taken_path = rm_req_head(item->req)->path;
+    }
     pthread_mutex_lock(&fix->lock);
     fix->why[fix->closes++ % FIXTURE_CLOSES_MAX] = why;
     if (fix->held == item)
@@ -268,6 +282,7 @@ static inline void fixture_stop(fixture *fix)
 {
     rm_loop_stop(fix->loop);
     pthread_join(fix->thread, NULL);
+    fixture_give_back_(fix);
     rm_loop_destroy(fix->loop);
     assert_int_equal(fix->closes, fix->requests); /* on_close exactly once a request */
     pthread_mutex_destroy(&fix->lock);

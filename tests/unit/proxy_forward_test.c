@@ -129,6 +129,49 @@ static void test_answer_head_drops_what_belongs_to_the_hop(void **state)
     }
 }
 
+/* The head's text is known last; a long one moves all that stands before it. */
+static void test_answer_head_takes_its_text(void **state)
+{
+    (void)state;
+    static const rm_header from[] = {HEADER("Content-Type", "text/event-stream"), HEADER("x-request-id", "r1")};
+    static const size_t lengths[] = {0, 1, 64, 65, 127, 4000};
+    char text[4000];
+    memset(text, 'm', sizeof text);
+    for (size_t i = 0; i < 2 * RM_COUNT(lengths); i++) {
+        size_t count = i % 2 ? RM_COUNT(from) : 0;
+        rm_slice wanted = {text, lengths[i / 2]};
+        rm_upstream_head head = {.status = 200, .headers = from, .header_count = count, .content_length = -1};
+        rm_blob *blob = rm_fetch__make_head(&head);
+        assert_non_null(blob);
+        rm_answer_head_of(blob)->sse = true;
+        rm_fetch__set_head_text(&blob, wanted);
+        const rm_answer_head *answer = rm_answer_head_of(blob);
+        assert_true(answer->sse && answer->header_count == count);
+        for (size_t j = 0; j < count; j++) {
+            assert_true(rm_slice_eq(answer->headers[j].name, from[j].name));
+            assert_true(rm_slice_eq(answer->headers[j].value, from[j].value));
+        }
+        assert_true(rm_slice_eq(answer->text, wanted));
+        rm_blob_unref(blob);
+    }
+}
+
+#ifdef REMORA_FAULTS
+static void test_answer_head_without_memory_cuts_its_text(void **state)
+{
+    (void)state;
+    rm_blob *blob = rm_fetch__make_head(&(rm_upstream_head){.status = 200});
+    rm_slice text = rm_slice_cstr("0123456789012345678901234567890123456789012345678901234567890123456789");
+    rm_fault_set(RM_FAULT_ALLOC, 1, false);
+    rm_fetch__set_head_text(&blob, text);
+    rm_fault_set(RM_FAULT_ALLOC, 0, false);
+    rm_slice got = rm_answer_head_of(blob)->text;
+    assert_int_equal(got.len, 64);
+    assert_memory_equal(got.ptr, text.ptr, got.len);
+    rm_blob_unref(blob);
+}
+#endif
+
 static void test_cost_in_an_event(void **state)
 {
     (void)state;
@@ -149,6 +192,10 @@ int main(void)
         cmocka_unit_test(test_callers_own_key_goes_through),
         cmocka_unit_test(test_configured_key_replaces_it),
         cmocka_unit_test(test_answer_head_drops_what_belongs_to_the_hop),
+        cmocka_unit_test(test_answer_head_takes_its_text),
+#ifdef REMORA_FAULTS
+        cmocka_unit_test(test_answer_head_without_memory_cuts_its_text),
+#endif
         cmocka_unit_test(test_cost_in_an_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
