@@ -74,6 +74,33 @@ void rm_http_parser_next(rm_http_parser *parser);              /* the last reque
 bool rm_http_parser_mid_message(const rm_http_parser *parser); /* some of a request was seen, its end was not */
 bool rm_http_parser_mid_head(const rm_http_parser *parser);
 
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
+
+/* What an upstream says on one HTTP/1 connection. Events come from inside rm_http_answer_feed or _end, in order head,
+ * data*; interim (1xx) heads and trailers are left out. False from on_head or on_data stops the parser for good. */
+typedef struct rm_http_answer_events {
+    bool (*on_head)(void *user, int status);
+    bool (*on_data)(void *user, rm_slice bytes); /* bytes live during the call only; framing removed */
+} rm_http_answer_events;
+
+typedef struct rm_http_answer rm_http_answer;
+rm_http_answer *rm_http_answer_create(const rm_http_answer_events *events); /* events outlive it; NULL: memory */
+void rm_http_answer_destroy(rm_http_answer *answer);                        /* not from inside an event */
+
+/* A new answer. Its header lines are appended to `lines` as "Name: value\n", whose cap bounds them; `no_body`: it
+ * answers a HEAD request. */
+void rm_http_answer_begin(rm_http_answer *answer, bool no_body, rm_buf *lines, void *user);
+
+/* Takes bytes; *ret_used says how many: fewer than given only at the answer's end, when paused, or at an error.
+ * RM_EPROTO: not HTTP/1; RM_ETOOBIG, RM_ENOMEM: of `lines`; RM_ECANCELLED: an event said stop. */
+rm_status rm_http_answer_feed(rm_http_answer *answer, rm_slice bytes, size_t *ret_used) RM_WARN_UNUSED;
+/* The connection has ended: RM_OK where that completes the answer, else RM_ERESET. */
+rm_status rm_http_answer_end(rm_http_answer *answer) RM_WARN_UNUSED;
+/* From inside on_head or on_data: feed returns after that event; the next feed goes on. */
+void rm_http_answer_pause(rm_http_answer *answer);
+bool rm_http_answer_complete(const rm_http_answer *answer);
+bool rm_http_answer_keep_alive(const rm_http_answer *answer); /* once complete: the connection may carry another */
+
 /* Hop-by-hop by RFC 9110 7.6.1, or named in `connection` (the Connection header's value, may be empty). */
 bool rm_http_is_hop_by_hop(rm_slice name, rm_slice connection);
 

@@ -1,10 +1,10 @@
-/* curl's callbacks of one transfer: the answer's head and body, and a streamed request body. */
+/* curl's callbacks of one transfer, which a wire calls too: the answer's head and body, and a streamed request body. */
 #include "upstream_internal.h"
 
 /* ---- head -----------------------------------------------------------------------------------------------------------
  */
 
-static bool fail(rm_upstream_call *call, rm_status status, const char *text)
+bool rm_upstream__call_fail(rm_upstream_call *call, rm_status status, const char *text)
 {
     call->failure = status;
     call->failure_text = text;
@@ -36,8 +36,8 @@ static bool head_line(rm_upstream_call *call, rm_slice line)
     rm_buf_append_char(head, '\n');
     if (head->status == RM_OK)
         return true;
-    return head->status == RM_ENOMEM ? fail(call, RM_ENOMEM, "out of memory")
-                                     : fail(call, RM_EPROTO, "the answer's head is too large");
+    return head->status == RM_ENOMEM ? rm_upstream__call_fail(call, RM_ENOMEM, "out of memory")
+                                     : rm_upstream__call_fail(call, RM_EPROTO, "the answer's head is too large");
 }
 
 /* Cuts the lines into client->lines. */
@@ -52,7 +52,7 @@ static bool head_split(rm_upstream_call *call, size_t *ret_count)
         if (!colon)
             continue;
         if (count == RM_HEADER_COUNT_MAX)
-            return fail(call, RM_EPROTO, "the answer has too many header lines");
+            return rm_upstream__call_fail(call, RM_EPROTO, "the answer has too many header lines");
         size_t name_bytes = (size_t)(colon - line.ptr);
         lines[count].name = rm_slice_trim(rm_slice_make(line.ptr, name_bytes));
         lines[count++].value = rm_slice_trim(rm_slice_make(colon + 1, line.len - name_bytes - 1));
@@ -63,7 +63,7 @@ static bool head_split(rm_upstream_call *call, size_t *ret_count)
 
 static bool has_body(const rm_upstream_call *call)
 {
-    return call->mode != RM_UPSTREAM__MODE_HEAD && call->status != 204 && call->status != 304;
+    return strcmp(call->request.method, "HEAD") != 0 && call->status != 204 && call->status != 304;
 }
 
 /* Whether curl undoes the answer's Content-Encoding. Where it cannot, it is told to leave it alone: curl decides for
@@ -73,7 +73,7 @@ static bool head_decoded(rm_upstream_call *call, size_t count)
     const rm_header *lines = call->client->lines;
     bool encoded = false;
 
-    if (!call->set_decode || !has_body(call))
+    if (call->direct || !call->set_decode || !has_body(call))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!rm_slice_eq_nocase(lines[i].name, RM_SLICE("content-encoding")))
@@ -123,7 +123,7 @@ static void stop_upload(rm_upstream_call *call)
     rm_upstream__work(call, RM_UPSTREAM__WORK_WAKE);
 }
 
-static bool head_end(rm_upstream_call *call)
+bool rm_upstream__head_end(rm_upstream_call *call)
 {
     rm_upstream_client *client = call->client;
     rm_upstream_head head = {.status = call->status, .headers = client->lines};
@@ -163,7 +163,7 @@ size_t rm_upstream__on_header(char *ptr, size_t size, size_t count, void *user)
     while (line.len > 0 && (line.ptr[line.len - 1] == '\n' || line.ptr[line.len - 1] == '\r'))
         line.len--;
     if (line.len == 0)
-        good = head_end(call);
+        good = rm_upstream__head_end(call);
     else if (call->status == 0 && rm_slice_has_prefix(line, RM_SLICE("HTTP/")))
         call->status = status_of(line);
     else
@@ -187,7 +187,7 @@ size_t rm_upstream__on_write(char *ptr, size_t size, size_t count, void *user)
         return call->swallowed_bytes <= RM_UPSTREAM_SWALLOW_BYTES_MAX ? bytes : 0;
     }
     if (!call->head_sent) {
-        fail(call, RM_EPROTO, "the answer has no head");
+        rm_upstream__call_fail(call, RM_EPROTO, "the answer has no head");
         return 0;
     }
     if (call->paused) {
@@ -210,7 +210,7 @@ static size_t upload_empty(rm_upstream_call *call)
     }
     if (call->request.stream_body_bytes < 0 || call->upload_sent_bytes == call->request.stream_body_bytes)
         return 0;
-    fail(call, RM_EINVAL, "the request's body ended before its length");
+    rm_upstream__call_fail(call, RM_EINVAL, "the request's body ended before its length");
     return CURL_READFUNC_ABORT;
 }
 

@@ -85,6 +85,8 @@ void rm_upstream__call_head_sent(rm_upstream_call *call)
 
 void rm_upstream__call_remove(rm_upstream_call *call)
 {
+    if (call->wire)
+        rm_upstream__direct_cut(call);
     if (!call->in_multi)
         return;
     RM_CHECK(call->client->in_curl == 0);
@@ -98,6 +100,15 @@ void rm_upstream__call_add(rm_upstream_call *call)
         call->set_raw = false;
     call->tries++;
     call->client->stats.tries++;
+    if (call->direct)
+        rm_upstream__direct_add(call);
+    else
+        rm_upstream__call_transfer(call);
+}
+
+/* Hands the handle to curl. */
+void rm_upstream__call_transfer(rm_upstream_call *call)
+{
     CURLMcode code = curl_multi_add_handle(call->client->multi, call->easy);
     if (code != CURLM_OK) {
         rm_upstream__call_finish(call, RM_ENOMEM, curl_multi_strerror(code));
@@ -111,6 +122,8 @@ void rm_upstream__call_wake(rm_upstream_call *call)
 {
     rm_upstream_client *client = call->client;
 
+    if (call->wire)
+        rm_upstream__direct_wake(call);
     if (!call->in_multi || call->cancelled)
         return;
     if (!call->paused)
@@ -157,7 +170,8 @@ static bool stale_connection(rm_upstream_call *call, CURLcode code)
     if (call->free_retry_used || call->upload_begun || call->cancelled ||
         (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR && code != CURLE_GOT_NOTHING))
         return false;
-    if (curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connects) != CURLE_OK || connects > 0)
+    if (call->direct ? !call->wire_reused
+                     : curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &connects) != CURLE_OK || connects > 0)
         return false;
     call->free_retry_used = true;
     return true;
@@ -167,7 +181,8 @@ static bool proxy_refused(const rm_upstream_call *call)
 {
     long status = 0;
 
-    return curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK && status >= 300;
+    return !call->direct && curl_easy_getinfo(call->easy, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK &&
+           status >= 300;
 }
 
 void rm_upstream__call_settle(rm_upstream_call *call, CURLcode code)
@@ -216,10 +231,12 @@ static void recycle(rm_upstream_call *call)
         rm_upstream__call_free(call);
         return;
     }
+    if (call->connecting)
+        rm_upstream__easy_drop(call);
     rm_buf_deinit(&call->upload);
     if (call->head.cap > RM_UPSTREAM__KEPT_BYTES_MAX)
         rm_buf_deinit(&call->head);
-    if (call->header_block_bytes > RM_UPSTREAM__KEPT_BYTES_MAX) {
+    if (call->easy && call->header_block_bytes > RM_UPSTREAM__KEPT_BYTES_MAX) {
         curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, NULL);
         rm_free(call->header_block);
         call->header_block = NULL;
@@ -279,11 +296,7 @@ static rm_upstream_call *call_make(rm_upstream_client *client)
     call->deadline.fire = on_deadline;
     call->backoff.fire = on_backoff;
     rm_buf_init(&call->head, RM_UPSTREAM_HEADER_BYTES_MAX);
-    call->easy = rm_upstream__easy_create(call);
-    if (call->easy)
-        return call;
-    rm_upstream__call_free(call);
-    return NULL;
+    return call;
 }
 
 /* The last one put back is the first taken: its memory is warm. */
@@ -302,7 +315,8 @@ static void call_reset(rm_upstream_call *call)
     call->started_ms = now_of(call);
     call->last_data_ms = call->last_upload_ms = call->first_byte_ms = 0;
     call->tries = 0;
-    call->paused = call->held = call->cancelled = call->free_retry_used = false;
+    call->paused = call->held = call->cancelled = call->free_retry_used = call->connecting = false;
+    call->error[0] = '\0';
     rm_buf_clear(&call->head);
     call->status = 0;
     call->swallowed_bytes = 0;
@@ -352,7 +366,8 @@ void rm_upstream_cancel(rm_upstream_call *call)
     rm_timer_stop(client->exec, &call->backoff);
     if (client->in_curl == 0)
         rm_upstream__call_remove(call);
-    rm_upstream__work(call, RM_UPSTREAM__WORK_DONE | (call->in_multi ? RM_UPSTREAM__WORK_CUT : 0U));
+    bool on_its_way = call->in_multi || call->wire;
+    rm_upstream__work(call, RM_UPSTREAM__WORK_DONE | (on_its_way ? RM_UPSTREAM__WORK_CUT : 0U));
 }
 
 void rm_upstream_pause(rm_upstream_call *call)

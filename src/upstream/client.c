@@ -43,8 +43,12 @@ static void reap(rm_upstream_client *client)
         char *user = NULL;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &user);
         rm_upstream_call *call = (rm_upstream_call *)(void *)user;
+        int fd = call->connecting && code == CURLE_OK ? rm_upstream__direct_take(call) : -1;
         rm_upstream__call_remove(call);
-        rm_upstream__call_settle(call, code);
+        if (call->connecting)
+            rm_upstream__direct_connected(call, fd, code);
+        else
+            rm_upstream__call_settle(call, code);
     }
 }
 
@@ -140,6 +144,8 @@ void rm_upstream__work(rm_upstream_call *call, unsigned what)
 static void free_memory(rm_upstream_client *client)
 {
     rm_free(client->socks);
+    rm_free(client->in);
+    rm_buf_deinit(&client->out);
     rm_free(client->ca_file);
     rm_free(client->proxy);
     rm_free(client);
@@ -179,6 +185,7 @@ static void tear_down(rm_upstream_client *client)
 {
     client->torn_down = true;
     free_curl(client);
+    rm_upstream__direct_deinit(client);
     rm_upstream__sockets_deinit(client);
     uv_close((uv_handle_t *)&client->curl_timer, on_timer_closed);
 }
@@ -216,6 +223,7 @@ static rm_status copy_options(rm_upstream_client *client, const rm_upstream_clie
 
     client->tls_verify = options->tls_verify;
     client->http2 = options->http2;
+    client->curl_only = options->curl_only;
     client->budget.share = options->retry_budget;
     client->budget.always = options->retry_budget_min;
     rm_rng_seed(&client->rng, options->rng_seed);
@@ -243,7 +251,9 @@ rm_status rm_upstream_client_create(rm_loop *loop, const rm_upstream_client_opti
     rm_list_init(&client->calls);
     rm_list_init(&client->work);
     rm_list_init(&client->spare);
-    if ((status = copy_options(client, options)) != RM_OK || (status = make_curl(client)) != RM_OK)
+    rm_buf_init(&client->out, RM_UPSTREAM__REQUEST_HEAD_BYTES_MAX);
+    client->in = rm_alloc(RM_UPSTREAM__WIRE_BYTES);
+    if (!client->in || (status = copy_options(client, options)) != RM_OK || (status = make_curl(client)) != RM_OK)
         goto failed;
     uv_timer_init(client->uv, &client->curl_timer);
     client->curl_timer.data = client;

@@ -58,7 +58,7 @@ failed:
     return false;
 }
 
-CURL *rm_upstream__easy_create(rm_upstream_call *call)
+static CURL *easy_create(rm_upstream_call *call)
 {
     CURL *easy = curl_easy_init();
 
@@ -71,26 +71,6 @@ CURL *rm_upstream__easy_create(rm_upstream_call *call)
 /* ---- header lines -------------------------------------------------------------------------------------------------
  */
 
-enum { /* lines that matter for what curl does by itself */
-       SAW_ACCEPT = 1,
-       SAW_ACCEPT_ENCODING = 2,
-       SAW_CONTENT_TYPE = 4,
-       SAW_EXPECT = 8,
-       SAW_FRAMING = 16,
-};
-
-static const struct {
-    rm_slice name;
-    unsigned saw;
-} special[] = {
-    {{"accept", 6}, SAW_ACCEPT},
-    {{"accept-encoding", 15}, SAW_ACCEPT_ENCODING},
-    {{"content-type", 12}, SAW_CONTENT_TYPE},
-    {{"expect", 6}, SAW_EXPECT},
-    {{"content-length", 14}, SAW_FRAMING},
-    {{"transfer-encoding", 17}, SAW_FRAMING},
-};
-
 /* A line that is a bare "Name:" tells curl not to add its own. */
 static char no_accept[] = "Accept:", no_accept_encoding[] = "Accept-Encoding:", no_content_type[] = "Content-Type:",
             no_expect[] = "Expect:";
@@ -98,48 +78,25 @@ static const struct {
     unsigned unless;
     char *line;
 } suppressed[] = {
-    {SAW_ACCEPT, no_accept},
-    {SAW_ACCEPT_ENCODING, no_accept_encoding},
-    {SAW_CONTENT_TYPE, no_content_type},
-    {SAW_EXPECT, no_expect},
+    {RM_UPSTREAM__LINE_ACCEPT, no_accept},
+    {RM_UPSTREAM__LINE_ACCEPT_ENCODING, no_accept_encoding},
+    {RM_UPSTREAM__LINE_CONTENT_TYPE, no_content_type},
+    {RM_UPSTREAM__LINE_EXPECT, no_expect},
 };
 
 /* Which of these curl would add to this request; it searches the whole list for each name it cares for, so that a line
  * too many has its price. */
 static unsigned added_by_curl(const rm_upstream_request *request)
 {
-    unsigned added = SAW_ACCEPT;
+    unsigned added = RM_UPSTREAM__LINE_ACCEPT;
 
     if (request->decode)
-        added |= SAW_ACCEPT_ENCODING;
+        added |= RM_UPSTREAM__LINE_ACCEPT_ENCODING;
     if (request->has_body || request->stream_body || request->method[0] == 'P')
-        added |= SAW_CONTENT_TYPE;
+        added |= RM_UPSTREAM__LINE_CONTENT_TYPE;
     if (request->stream_body || request->body.len >= RM_UPSTREAM__EXPECT_BYTES)
-        added |= SAW_EXPECT;
+        added |= RM_UPSTREAM__LINE_EXPECT;
     return added;
-}
-
-static unsigned header_kind(rm_slice name)
-{
-    for (size_t i = 0; i < RM_COUNT(special); i++) {
-        if (special[i].name.len == name.len && rm_slice_eq_nocase(special[i].name, name))
-            return special[i].saw;
-    }
-    return 0;
-}
-
-static bool header_sound(const rm_header *header)
-{
-    static const char bad[] = {'\r', '\n', '\0'};
-
-    if (header->name.len == 0)
-        return false;
-    for (size_t i = 0; i < sizeof(bad); i++) {
-        if (memchr(header->name.ptr, bad[i], header->name.len) ||
-            (header->value.len && memchr(header->value.ptr, bad[i], header->value.len)))
-            return false;
-    }
-    return true;
 }
 
 static char *put(char *at, rm_slice text)
@@ -180,11 +137,8 @@ static rm_status set_headers(rm_upstream_call *call, bool *ret_decodable)
     unsigned saw = 0;
     bool encoded = false;
 
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (!header_sound(&request->headers[i]))
-            return RM_EINVAL;
+    for (size_t i = 0; i < request->header_count; i++)
         text_bytes += request->headers[i].name.len + request->headers[i].value.len + sizeof(": ");
-    }
     if (header_block_reserve(call, nodes * sizeof(struct curl_slist) + text_bytes) != RM_OK)
         return RM_ENOMEM;
     struct curl_slist *list = (struct curl_slist *)(void *)call->header_block, *last = list;
@@ -192,11 +146,12 @@ static rm_status set_headers(rm_upstream_call *call, bool *ret_decodable)
     *ret_decodable = request->decode;
     for (size_t i = 0; i < request->header_count; i++) {
         const rm_header *header = &request->headers[i];
-        unsigned kind = header_kind(header->name);
+        unsigned kind = rm_upstream__line_of(header->name);
         saw |= kind;
-        if (kind == SAW_FRAMING)
+        if (kind == RM_UPSTREAM__LINE_FRAMING)
             continue;
-        if (kind == SAW_ACCEPT_ENCODING && !rm_upstream__codings_known(call->client->codings, header->value, &encoded))
+        if (kind == RM_UPSTREAM__LINE_ACCEPT_ENCODING &&
+            !rm_upstream__codings_known(call->client->codings, header->value, &encoded))
             *ret_decodable = false;
         *last = (struct curl_slist){text, last + 1};
         last++;
@@ -231,10 +186,7 @@ static rm_upstream__mode mode_of(const rm_upstream_request *request)
         return RM_UPSTREAM__MODE_HEAD;
     if (request->stream_body)
         return RM_UPSTREAM__MODE_UPLOAD;
-    /* A POST, PUT or PATCH without a body states its length of 0 (RFC 9110 8.6). */
-    if (request->has_body || request->method[0] == 'P')
-        return RM_UPSTREAM__MODE_POST;
-    return RM_UPSTREAM__MODE_GET;
+    return rm_upstream__states_length(request) ? RM_UPSTREAM__MODE_POST : RM_UPSTREAM__MODE_GET;
 }
 
 static rm_status set_method(rm_upstream_call *call)
@@ -310,43 +262,49 @@ static rm_status set_url(rm_upstream_call *call)
     return call->url ? RM_OK : RM_ENOMEM;
 }
 
-static bool url_sound(const char *url, bool *ret_tls)
-{
-    size_t origin;
-
-    if (strncmp(url, "http://", 7) == 0)
-        origin = 7;
-    else if (strncmp(url, "https://", 8) == 0)
-        origin = 8;
-    else
-        return false;
-    *ret_tls = origin == 8;
-    if (url[origin] == '/' || url[origin] == '\0')
-        return false;
-    for (const unsigned char *p = (const unsigned char *)url; *p; p++) {
-        if (*p <= ' ' || *p == 0x7f)
-            return false;
-    }
-    return true;
-}
-
-static bool method_sound(const char *method)
-{
-    size_t len = strlen(method);
-
-    return len > 0 && len < RM_UPSTREAM__METHOD_BYTES_MAX && strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") == len;
-}
-
 rm_status rm_upstream__easy_prepare(rm_upstream_call *call)
 {
-    const rm_upstream_request *request = &call->request;
     rm_status status;
     bool tls, decodable;
 
-    if (!url_sound(request->url, &tls) || !method_sound(request->method))
-        return RM_EINVAL;
+    if ((status = rm_upstream__request_check(&call->request, &tls)) != RM_OK)
+        return status;
+    call->direct = rm_upstream__direct_fits(call->client, &call->request);
+    if (call->direct)
+        return rm_upstream__direct_prepare(call);
+    if (!call->easy && !(call->easy = easy_create(call)))
+        return RM_ENOMEM;
     if ((status = set_headers(call, &decodable)) != RM_OK || (status = set_method(call)) != RM_OK ||
         (status = set_differences(call, decodable, tls && call->client->http2)) != RM_OK)
         return status;
     return set_url(call);
+}
+
+/* ---- a handle that only connects -------------------------------------------------------------------------------- */
+
+rm_status rm_upstream__easy_connect(rm_upstream_call *call)
+{
+    rm_upstream__easy_drop(call);
+    CURL *easy = call->easy = easy_create(call);
+    if (!easy)
+        return RM_ENOMEM;
+    SET(CURLOPT_CONNECT_ONLY, 1L);
+    SET(CURLOPT_URL, call->request.url);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)call->request.timeouts.connect_ms);
+    return RM_OK;
+
+failed:
+    return RM_ENOMEM;
+}
+
+void rm_upstream__easy_drop(rm_upstream_call *call)
+{
+    curl_easy_cleanup(call->easy);
+    call->easy = NULL;
+    rm_free(call->url);
+    call->url = NULL;
+    call->mode = RM_UPSTREAM__MODE_NONE;
+    call->custom_method[0] = '\0';
+    call->set_connect_ms = 0;
+    call->set_decode = call->set_raw = call->set_pipewait = false;
 }

@@ -1,4 +1,4 @@
-/* curl's sockets and timeout on libuv: one uv_poll for each socket, one uv_timer for all transfers.
+/* Sockets and curl's timeout on libuv: one uv_poll for each socket, one uv_timer for all transfers.
  *
  * A poll must be stopped before its descriptor is closed (libuv aborts on a watcher of a closed or reused one), so curl
  * opens and closes sockets through us. But curl 7.88 closes those that never came to carry a request by itself, and
@@ -17,16 +17,17 @@ static void on_sock_freed(uv_handle_t *handle)
     rm_upstream__sock *sock = handle->data;
     rm_upstream_client *client = sock->client;
 
+    rm_upstream__wire_free(sock->wire);
     rm_free(sock);
     rm_upstream__handle_closed(client);
 }
 
-static rm_upstream__sock *sock_of(const rm_upstream_client *client, int fd)
+rm_upstream__sock *rm_upstream__sock_of(const rm_upstream_client *client, int fd)
 {
     return fd >= 0 && (size_t)fd < client->sock_count ? client->socks[fd] : NULL;
 }
 
-static void sock_close(rm_upstream__sock *sock)
+void rm_upstream__sock_close(rm_upstream__sock *sock)
 {
     sock->client->socks[sock->fd] = NULL;
     sock->wanted = 0;
@@ -40,6 +41,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     rm_upstream__sock *sock = poll->data;
     int what = 0;
 
+    if (sock->wire) {
+        rm_upstream__wire_event(sock->wire, status, events);
+        return;
+    }
     if (status < 0) {
         /* libuv has stopped the poll. curl must read the error off the socket itself. */
         sock->watched = 0;
@@ -73,7 +78,7 @@ static bool table_reserve(rm_upstream_client *client, int fd)
     return true;
 }
 
-static rm_upstream__sock *sock_make(rm_upstream_client *client, int fd)
+rm_upstream__sock *rm_upstream__sock_make(rm_upstream_client *client, int fd)
 {
     rm_upstream__sock *sock = table_reserve(client, fd) ? rm_calloc(1, sizeof(*sock)) : NULL;
 
@@ -91,7 +96,7 @@ static rm_upstream__sock *sock_make(rm_upstream_client *client, int fd)
     return sock;
 }
 
-static void sock_watch(rm_upstream__sock *sock, int wanted)
+void rm_upstream__sock_watch(rm_upstream__sock *sock, int wanted)
 {
     sock->wanted = wanted;
     if (sock->watched != wanted)
@@ -107,17 +112,17 @@ curl_socket_t rm_upstream__socket_open(void *user, curlsocktype purpose, struct 
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    rm_upstream__sock *stale = sock_of(client, fd), *sock;
+    rm_upstream__sock *stale = rm_upstream__sock_of(client, fd), *sock;
     if (stale) { /* closed by curl, which takes the new one for the old and does not ask to watch it again */
         wanted = stale->wanted;
-        sock_close(stale);
+        rm_upstream__sock_close(stale);
     }
-    if (!(sock = sock_make(client, fd))) {
+    if (!(sock = rm_upstream__sock_make(client, fd))) {
         close(fd);
         return CURL_SOCKET_BAD;
     }
     if (wanted)
-        sock_watch(sock, wanted);
+        rm_upstream__sock_watch(sock, wanted);
     sock->counted = true;
     client->stats.connections++;
     client->stats.connections_opened++;
@@ -126,10 +131,10 @@ curl_socket_t rm_upstream__socket_open(void *user, curlsocktype purpose, struct 
 
 int rm_upstream__socket_close(void *user, curl_socket_t fd)
 {
-    rm_upstream__sock *sock = sock_of(user, fd);
+    rm_upstream__sock *sock = rm_upstream__sock_of(user, fd);
 
     if (sock)
-        sock_close(sock);
+        rm_upstream__sock_close(sock);
     return close(fd);
 }
 
@@ -147,7 +152,7 @@ static void sock_unwant(rm_upstream__sock *sock, CURL *easy)
     if (!sock->kept)
         sock->kept = sock->counted && answered(easy);
     if (!sock->kept) {
-        sock_close(sock);
+        rm_upstream__sock_close(sock);
     } else if (sock->watched & UV_WRITABLE) {
         uv_poll_stop(&sock->poll);
         sock->watched = 0;
@@ -158,7 +163,7 @@ static void sock_unwant(rm_upstream__sock *sock, CURL *easy)
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
 {
     rm_upstream_client *client = user;
-    rm_upstream__sock *sock = sock_of(client, fd);
+    rm_upstream__sock *sock = rm_upstream__sock_of(client, fd);
     int wanted = 0;
 
     (void)socket_user;
@@ -170,9 +175,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *user, vo
         return 0;
     }
     /* Not opened by us: the resolver's wake-up pair. Without memory for it the resolver is found ready by timeouts. */
-    if (!sock && !(sock = sock_make(client, fd)))
+    if (!sock && !(sock = rm_upstream__sock_make(client, fd)))
         return 0;
-    sock_watch(sock, wanted);
+    rm_upstream__sock_watch(sock, wanted);
     return 0;
 }
 
@@ -231,6 +236,6 @@ void rm_upstream__sockets_deinit(rm_upstream_client *client)
 {
     for (size_t i = 0; i < client->sock_count; i++) {
         if (client->socks[i])
-            sock_close(client->socks[i]);
+            rm_upstream__sock_close(client->socks[i]);
     }
 }

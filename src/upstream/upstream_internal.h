@@ -6,6 +6,8 @@
  *                               +------ retry timer <---- settle <---- a transfer's result
  *                                                            '----> on_done
  *
+ * A direct call (direct.c) has a wire in the place of a transfer; curl connects it.
+ *
  * Invariants: curl is entered only from the loop (kick, poll, timer) and, to remove a transfer, from cancel and
  * deadlines; `in_curl` counts how deep. While it is not 0 no handle is added, removed or unpaused: that waits on the
  * work list. The caller's events come from these three only, so never inside an rm_upstream function. */
@@ -16,28 +18,41 @@
 #include <uv.h>
 
 #include "remora/upstream.h"
+#include "remora/wire.h"
 
 #define RM_UPSTREAM__RECEIVE_BYTES 6144L /* curl's read buffer, one for each transfer under way */
 #define RM_UPSTREAM__EXPECT_BYTES \
-    (512 * RM_KIB)                           /* curl adds "Expect: 100-continue" to larger bodies (1 MiB; to be sure) */
-#define RM_UPSTREAM__SEND_BYTES       16384L /* its write buffer for large bodies; the least that it takes */
-#define RM_UPSTREAM__IDLE_S           60L    /* idle connections are not used again after this */
-#define RM_UPSTREAM__LIFETIME_S       1800L  /* nor connections older than this: addresses behind a name change */
-#define RM_UPSTREAM__KEPT_BYTES_MAX   (8 * RM_KIB) /* scratch memory that a spare call may keep */
-#define RM_UPSTREAM__METHOD_BYTES_MAX 16
-#define RM_UPSTREAM__BUDGET_WINDOW_S  10
-#define RM_UPSTREAM__NEVER            UINT64_MAX
+    (512 * RM_KIB) /* curl adds "Expect: 100-continue" to larger bodies (1 MiB; to be sure) */
+#define RM_UPSTREAM__WIRE_BYTES             (32 * RM_KIB) /* read from a direct connection at once */
+#define RM_UPSTREAM__REQUEST_HEAD_BYTES_MAX (128 * RM_KIB)
+#define RM_UPSTREAM__SEND_BYTES             16384L /* its write buffer for large bodies; the least that it takes */
+#define RM_UPSTREAM__IDLE_S                 60L    /* idle connections are not used again after this */
+#define RM_UPSTREAM__LIFETIME_S             1800L  /* nor connections older than this: addresses behind a name change */
+#define RM_UPSTREAM__KEPT_BYTES_MAX         (8 * RM_KIB) /* scratch memory that a spare call may keep */
+#define RM_UPSTREAM__METHOD_BYTES_MAX       16
+#define RM_UPSTREAM__BUDGET_WINDOW_S        10
+#define RM_UPSTREAM__NEVER                  UINT64_MAX
 
-/* One socket of curl's; sockets.c says how it is watched. */
+typedef struct rm_upstream__wire rm_upstream__wire;
+
+/* One socket, curl's or a wire's; sockets.c says how it is watched. */
 typedef struct rm_upstream__sock {
     uv_poll_t poll;
     rm_upstream_client *client;
+    rm_upstream__wire *wire; /* NULL: curl's */
     int fd;
     int wanted;   /* UV_READABLE, UV_WRITABLE: what curl asks for */
     int watched;  /* what libuv watches; more than wanted only between two requests */
     bool counted; /* opened through us: a connection */
     bool kept;    /* an answer came over it */
 } rm_upstream__sock;
+
+/* A host and port to which direct calls go. */
+typedef struct rm_upstream__origin {
+    struct rm_upstream__origin *next;
+    rm_link idle; /* wires; the last one put back is the first taken */
+    char name[];  /* as it stands in the address */
+} rm_upstream__origin;
 
 /* Retries over requests of the last seconds, in a ring of one-second cells. */
 typedef struct rm_upstream__budget {
@@ -54,7 +69,7 @@ struct rm_upstream_client {
     CURLM *multi;
     CURLSH *share;
     char *ca_file, *proxy;
-    bool tls_verify, http2;
+    bool tls_verify, http2, curl_only;
     unsigned codings; /* content codings that this curl can undo */
     rm_rng rng;
     rm_upstream__budget budget;
@@ -70,6 +85,10 @@ struct rm_upstream_client {
 
     rm_upstream__sock **socks; /* by descriptor */
     size_t sock_count;
+    rm_upstream__origin *origins;
+    unsigned idle_count; /* wires */
+    rm_buf out;          /* scratch for the head being sent */
+    char *in;            /* scratch for what is being read; RM_UPSTREAM__WIRE_BYTES */
 
     rm_link calls; /* under way */
     rm_link work;
@@ -108,8 +127,13 @@ struct rm_upstream_call {
     rm_upstream_events events;
     void *user;
 
+    /* direct: no TLS, no proxy, no streamed body */
+    bool direct, connecting, wire_reused;
+    rm_upstream__origin *origin;
+    rm_upstream__wire *wire; /* while a request is on it */
+
     /* what the curl handle was told last; kept between calls so that only differences are set */
-    CURL *easy;
+    CURL *easy;   /* NULL: not needed yet */
     CURLU *parts; /* of url */
     char *url;
     rm_upstream__mode mode;
@@ -124,7 +148,7 @@ struct rm_upstream_call {
     uint64_t started_ms, last_data_ms, last_upload_ms, armed_ms;
     unsigned tries;
     uint64_t retry_wait_ms;
-    bool in_multi, paused, held; /* held: curl paused receiving because of us */
+    bool in_multi, paused, held; /* held: receiving stopped because of us */
     bool cancelled, timed_out, free_retry_used;
 
     /* the answer */
@@ -151,7 +175,23 @@ void rm_upstream__enter(rm_upstream_client *client); /* around each call into cu
 void rm_upstream__leave(rm_upstream_client *client);
 void rm_upstream__handle_closed(rm_upstream_client *client); /* one libuv handle is gone */
 
+/* direct.c */
+bool rm_upstream__direct_fits(const rm_upstream_client *client, const rm_upstream_request *request);
+rm_status rm_upstream__direct_prepare(rm_upstream_call *call) RM_WARN_UNUSED;
+void rm_upstream__direct_add(rm_upstream_call *call);
+int rm_upstream__direct_take(const rm_upstream_call *call); /* a copy of the connected socket; -1 */
+void rm_upstream__direct_connected(rm_upstream_call *call, int fd, CURLcode code);
+void rm_upstream__direct_cut(rm_upstream_call *call);
+void rm_upstream__direct_wake(rm_upstream_call *call);
+void rm_upstream__wire_event(rm_upstream__wire *wire, int status, int events);
+void rm_upstream__wire_free(rm_upstream__wire *wire);
+void rm_upstream__direct_deinit(rm_upstream_client *client); /* closes what is idle */
+
 /* sockets.c */
+rm_upstream__sock *rm_upstream__sock_of(const rm_upstream_client *client, int fd);
+rm_upstream__sock *rm_upstream__sock_make(rm_upstream_client *client, int fd);
+void rm_upstream__sock_watch(rm_upstream__sock *sock, int wanted);
+void rm_upstream__sock_close(rm_upstream__sock *sock); /* not the descriptor */
 rm_status rm_upstream__sockets_init(rm_upstream_client *client) RM_WARN_UNUSED;
 void rm_upstream__sockets_deinit(rm_upstream_client *client); /* closes what curl left */
 curl_socket_t rm_upstream__socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address);
@@ -161,6 +201,7 @@ int rm_upstream__socket_close(void *user, curl_socket_t fd);
 void rm_upstream__call_free(rm_upstream_call *call);
 void rm_upstream__call_remove(rm_upstream_call *call);
 void rm_upstream__call_add(rm_upstream_call *call);
+void rm_upstream__call_transfer(rm_upstream_call *call);
 void rm_upstream__call_wake(rm_upstream_call *call);
 void rm_upstream__call_head_sent(rm_upstream_call *call);
 uint64_t rm_upstream__call_due_ms(const rm_upstream_call *call); /* of the next deadline, loop time */
@@ -174,11 +215,29 @@ bool rm_upstream__budget_take(rm_upstream__budget *budget, uint64_t now_ms);
 bool rm_upstream__retry_answer(rm_upstream_call *call, const rm_header *headers, size_t count);
 bool rm_upstream__retry_failure(rm_upstream_call *call);
 
+/* request.c */
+/* RM_EINVAL: what no request may hold. */
+rm_status rm_upstream__request_check(const rm_upstream_request *request, bool *ret_tls) RM_WARN_UNUSED;
+typedef enum rm_upstream__line { /* header lines that matter for framing and coding */
+                                 RM_UPSTREAM__LINE_OTHER = 0,
+                                 RM_UPSTREAM__LINE_ACCEPT = 1,
+                                 RM_UPSTREAM__LINE_ACCEPT_ENCODING = 2,
+                                 RM_UPSTREAM__LINE_CONTENT_TYPE = 4,
+                                 RM_UPSTREAM__LINE_EXPECT = 8,
+                                 RM_UPSTREAM__LINE_FRAMING = 16,
+                                 RM_UPSTREAM__LINE_HOST = 32,
+} rm_upstream__line;
+rm_upstream__line rm_upstream__line_of(rm_slice name);
+bool rm_upstream__states_length(const rm_upstream_request *request); /* Content-Length, even of 0 */
+
 /* easy.c */
-CURL *rm_upstream__easy_create(rm_upstream_call *call);
+rm_status rm_upstream__easy_connect(rm_upstream_call *call) RM_WARN_UNUSED; /* a handle that only connects */
+void rm_upstream__easy_drop(rm_upstream_call *call);
 rm_status rm_upstream__easy_prepare(rm_upstream_call *call) RM_WARN_UNUSED;
 
 /* answer.c */
+bool rm_upstream__call_fail(rm_upstream_call *call, rm_status status, const char *text); /* why we stop; false */
+bool rm_upstream__head_end(rm_upstream_call *call); /* status and head are there; false: stop */
 size_t rm_upstream__on_header(char *ptr, size_t size, size_t count, void *user);
 size_t rm_upstream__on_write(char *ptr, size_t size, size_t count, void *user);
 size_t rm_upstream__on_read(char *ptr, size_t size, size_t count, void *user);

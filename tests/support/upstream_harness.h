@@ -102,10 +102,35 @@ static inline void harness_on_done(void *user, const rm_upstream_result *result)
 
 static const rm_upstream_events harness_events = {harness_on_head, harness_on_data, harness_on_drain, harness_on_done};
 
+/* Each test runs both ways: over connections of ours, and all through curl. */
+static bool harness_curl_only;
+
+#define harness_run(tests)                                                      \
+    (cmocka_run_group_tests_name("direct", (tests), harness_use_direct, NULL) + \
+     cmocka_run_group_tests_name("curl", (tests), harness_use_curl, NULL))
+
+static inline int harness_use_direct(void **state)
+{
+    (void)state;
+    harness_curl_only = false;
+    return 0;
+}
+
+static inline int harness_use_curl(void **state)
+{
+    (void)state;
+    harness_curl_only = true;
+    return 0;
+}
+
 static inline rm_upstream_client_options harness_options(void)
 {
-    return (rm_upstream_client_options){
-        .tls_verify = true, .http2 = true, .retry_budget = 0.1, .retry_budget_min = 100, .rng_seed = 1};
+    return (rm_upstream_client_options){.curl_only = harness_curl_only,
+                                        .tls_verify = true,
+                                        .http2 = true,
+                                        .retry_budget = 0.1,
+                                        .retry_budget_min = 100,
+                                        .rng_seed = 1};
 }
 
 static inline void bench_open(bench *b, const rm_upstream_client_options *options)

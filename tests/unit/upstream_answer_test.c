@@ -223,7 +223,7 @@ static const struct {
      "Content-Length: 2\n", "ok"},
     {"HTTP/1.1 200 OK\r\nX-A:   spaced \t \r\nx-b:\r\nX-A: two\r\nContent-Length: 2\r\n\r\nok", 0, 200, 2,
      "X-A: spaced\nx-b: \nX-A: two\nContent-Length: 2\n", "ok"},
-    {"HTTP/1.1 200 OK\r\nX-Fold: one\r\n  two\r\nContent-Length: 2\r\n\r\nok", 0, 200, 2,
+    {"HTTP/1.1 200 OK\r\nX-Fold: one\r\n two\r\nContent-Length: 2\r\n\r\nok", 0, 200, 2,
      "X-Fold: one two\nContent-Length: 2\n", "ok"},
     {"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 2\r\n\r\nno", 0, 401, 2,
      "WWW-Authenticate: Basic realm=x\nContent-Length: 2\n", "no"},
@@ -271,14 +271,17 @@ static const struct {
     {{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", FAKE_RESET, NULL}, RM_ERESET, true},
     {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", FAKE_CLOSE, NULL}, RM_ERESET, true},
     {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", FAKE_RESET, NULL}, RM_ERESET, true},
-    {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n", FAKE_CLOSE, NULL}, RM_ERESET, true},
+    {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-\r\nhello\r\n", FAKE_CLOSE, NULL}, RM_EPROTO, true},
 };
 
 static void test_broken_answers(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < RM_COUNT(broken); i++)
-        expect_failure(&broken[i].step, broken[i].status, broken[i].head_sent);
+    for (size_t i = 0; i < RM_COUNT(broken); i++) {
+        bool inside = broken[i].status == RM_EPROTO && broken[i].head_sent; /* curl calls it a broken connection */
+        expect_failure(&broken[i].step, inside && harness_curl_only ? RM_ERESET : broken[i].status,
+                       broken[i].head_sent);
+    }
 }
 
 static void serve_big_head(fake_conn *conn, void *user)
@@ -410,9 +413,11 @@ static const struct {
 static void test_codings(void **state)
 {
     bench b;
+    rm_upstream_client_options options = harness_options();
 
     (void)state;
-    bench_open(&b, NULL);
+    options.curl_only = true;
+    bench_open(&b, &options);
     for (size_t i = 0; i < RM_COUNT(codings); i++) {
         asked a = {0};
         char coding[64], want[64];
@@ -453,15 +458,47 @@ static void test_damaged_coding(void **state)
     fake_upstream *server = fake_start(
         STEPS({"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!", 0, NULL}), NULL);
     rm_upstream_request request = post_of(server, "{}");
+    rm_upstream_client_options options = harness_options();
 
     (void)state;
+    options.curl_only = true;
     request.decode = true;
-    bench_open(&b, NULL);
+    bench_open(&b, &options);
     ask(&b, &a, &request);
     assert_int_equal(a.result.status, RM_EPROTO);
     assert_true(a.result.head_sent);
     bench_close(&b);
     fake_stop(server);
+}
+
+/* Direct: who wants it decoded asks for none; one that comes all the same is passed on. */
+static void test_direct_coding(void **state)
+{
+    bench b;
+    char coding[] = "gzip";
+    rm_header accept = {RM_SLICE("Accept-Encoding"), RM_SLICE("gzip")};
+    rm_upstream_client_options options = harness_options();
+
+    (void)state;
+    options.curl_only = false;
+    bench_open(&b, &options);
+    for (unsigned decode = 0; decode < 2; decode++) {
+        asked a = {0};
+        fake_upstream *server = fake_start(STEPS({NULL, 0, serve_coded}), coding);
+        rm_upstream_request request = post_of(server, "{}");
+        request.headers = &accept;
+        request.header_count = 1;
+        request.decode = decode;
+        ask(&b, &a, &request);
+        assert_int_equal(a.result.status, RM_OK);
+        assert_int_equal(strncmp(fake_header(server->last_head, "accept-encoding"), decode ? "identity" : "gzip", 4),
+                         0);
+        assert_false(a.decoded);
+        assert_int_equal(a.data_bytes, sizeof(gzipped));
+        assert_string_equal(a.head, "Content-Encoding: gzip\nX: y\nContent-Length: 29\n");
+        fake_stop(server);
+    }
+    bench_close(&b);
 }
 
 /* ---- keep-alive ------------------------------------------------------------------------------------------------------ */
@@ -573,10 +610,11 @@ int main(void)
         cmocka_unit_test(test_unknown_name),
         cmocka_unit_test(test_codings),
         cmocka_unit_test(test_damaged_coding),
+        cmocka_unit_test(test_direct_coding),
         cmocka_unit_test(test_stale_connection),
         cmocka_unit_test(test_stale_connection_large_body),
         cmocka_unit_test(test_closed_idle_connection),
         cmocka_unit_test(test_many_connections),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return harness_run(tests);
 }

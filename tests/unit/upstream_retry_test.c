@@ -249,5 +249,5 @@ int main(void)
         cmocka_unit_test(test_budget_numbers),       cmocka_unit_test(test_budget_exhausted),
         cmocka_unit_test(test_wait_beyond_deadline), cmocka_unit_test(test_cancel_while_waiting),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return harness_run(tests);
 }

@@ -699,5 +699,5 @@ int main(void)
         cmocka_unit_test(test_no_memory),
 #endif
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return harness_run(tests);
 }
