@@ -34,7 +34,9 @@
 #define RM_STORE__JOURNAL_BYTES_MAX   (256 * RM_MIB)
 #define RM_STORE__GENERATIONS         4          /* transactions whose pages are not free yet, or being written */
 #define RM_STORE__PAGES_PER_OP        3          /* that a write, with the eviction it causes, copies */
-#define RM_STORE__GATHER_NS           5000000ULL /* least time between commits, so that writes share them */
+#define RM_STORE__GATHER_NS           5000000ULL /* least time between commits, so that writes share them; */
+#define RM_STORE__GATHER_OP_NS        250000ULL  /* and this for each write of the last one, up to: */
+#define RM_STORE__GATHER_NS_MAX       100000000ULL
 #define RM_STORE__SWEEP_NS            1000000000ULL
 #define RM_STORE__SWEEP_ENTRIES       512 /* looked at in one sweep; while many are dead: */
 #define RM_STORE__SWEEP_ENTRIES_MANY  4096
@@ -195,7 +197,7 @@ struct rm_store {
     rm_store__state state;
     rm_store__tally tally;
     rm_store__packer packer;
-    uint64_t committed_ns, swept_ns;
+    uint64_t commit_due_ns, swept_ns; /* no sooner than the first, unless many wait or somebody asks */
     bool evict_more;
     struct {
         rm_store__wait *wait; /* NULL: none under way */

@@ -68,7 +68,7 @@ static bool take(rm_store *store)
     bool going = true;
     pthread_mutex_lock(&store->lock);
     for (;;) {
-        uint64_t now = now_ns(), gathered = store->committed_ns + RM_STORE__GATHER_NS;
+        uint64_t now = now_ns(), gathered = store->commit_due_ns;
         if (store->purge.wait || store->evict_more || now >= store->swept_ns + RM_STORE__SWEEP_NS)
             break;
         if (store->first &&
@@ -271,6 +271,17 @@ static void forget_pending(rm_store *store)
             rm_store__pending_remove(store, op->key, op);
 }
 
+/* A commit costs its syncs and the pages near the root, however much it holds: the busier, the rarer. What is queued is
+ * readable at once (pending.c), so that only a crash can tell. */
+static uint64_t gather_ns(const rm_store *store)
+{
+    uint64_t ops = 0;
+    for (const rm_store__op *op = store->batch; op; op = op->next)
+        ops++;
+    uint64_t ns = RM_STORE__GATHER_NS + ops * RM_STORE__GATHER_OP_NS;
+    return ns < RM_STORE__GATHER_NS_MAX ? ns : RM_STORE__GATHER_NS_MAX;
+}
+
 static void turn(rm_store *store)
 {
     bool sweep_asked = false;
@@ -291,7 +302,7 @@ static void turn(rm_store *store)
         store->evict_more = false; /* the next write tries again */
     sweep(store, sweep_asked);
     if (wrote)
-        store->committed_ns = now_ns();
+        store->commit_due_ns = now_ns() + gather_ns(store);
 }
 
 /* A turn in which LMDB finds damage by assertion ends here; its transaction is left behind, nothing is begun again. */
