@@ -66,6 +66,9 @@ def soak(bench):
     bench.fact("requests", load["targets"][0]["rounds"][0]["requests"])
     bench.fact("outcomes", outcomes(load))
     bench.fact("upstream: cancelled", stats(mock)["cancelled"])
+    bench.fact("anonymous memory by the minute, MiB",
+               [round(median([y for x, y in points if int(x // 60) == minute]), 2)
+                for minute in sorted({int(x // 60) for x, _ in points})])
     bench.fact("slope of anonymous memory, MiB a minute", round(slope(points), 4))
     bench.fact("anonymous memory, MiB: early, late", [round(median(early), 2), round(median(late), 2)])
     bench.fact("at the end", {name: round(value, 1) for name, value in memory_mib(remora.pid).items()})

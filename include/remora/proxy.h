@@ -16,7 +16,8 @@ typedef struct rm_proxy {
     rm_store *store; /* NULL: no cache (it could not be opened); everything goes through */
     rm_observe *observe;
     uint8_t secret[32];
-    _Atomic uint64_t in_flight; /* requests being answered, all loops */
+    _Atomic uint64_t in_flight;      /* requests being answered, all loops */
+    _Atomic uint64_t in_flight_peak; /* the most of them, about, since its reader last set it back */
 } rm_proxy;
 
 typedef struct rm_worker rm_worker;

@@ -29,6 +29,7 @@ typedef struct server {
     rm_task admin_close;
     _Atomic bool ready;
     uint64_t started_ms;
+    unsigned calm_turns; /* since a burst of requests */
 } server;
 
 static uint64_t wall_ms(void)
@@ -249,6 +250,21 @@ static void reload(server *self)
     rm_log(RM_LOG_INFO, "app", "configuration reloaded");
 }
 
+#define BURST_MIN  64ULL /* requests at once */
+#define CALM_TURNS 5U    /* of the watch, with less than a quarter of them: it is over */
+
+/* What a burst took the heap keeps in pieces between what still lives; once it is over, whole free pages go back. */
+static void give_back_memory(server *self)
+{
+    uint64_t now = atomic_load(&self->proxy.in_flight), peak = atomic_load(&self->proxy.in_flight_peak);
+    self->calm_turns = peak >= BURST_MIN && now <= peak / 4 ? self->calm_turns + 1 : 0;
+    if (self->calm_turns < CALM_TURNS)
+        return;
+    rm_alloc_trim();
+    atomic_store(&self->proxy.in_flight_peak, now);
+    self->calm_turns = 0;
+}
+
 static int wait_signal(const sigset_t *set, uint64_t wait_ms)
 {
     struct timespec wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000L};
@@ -264,6 +280,7 @@ static void watch(server *self, const sigset_t *set)
         if (signal_number == SIGHUP)
             reload(self);
         flush_ledger(self);
+        give_back_memory(self);
     }
 }
 

@@ -1,6 +1,9 @@
 /* The one door to the heap: here a test makes the Nth allocation of the whole program fail. */
 #include <stdint.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "remora/base.h"
 
@@ -33,6 +36,13 @@ void *rm_realloc(void *ptr, size_t bytes)
 void rm_free(void *ptr)
 {
     free(ptr);
+}
+
+void rm_alloc_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 char *rm_strdup(const char *text)

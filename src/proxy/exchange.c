@@ -43,6 +43,13 @@ void rm_exchange__reserve(rm_worker *worker, unsigned count)
     }
 }
 
+static void count_in(rm_proxy *proxy)
+{
+    uint64_t now = atomic_fetch_add_explicit(&proxy->in_flight, 1, memory_order_relaxed) + 1;
+    if (now > atomic_load_explicit(&proxy->in_flight_peak, memory_order_relaxed))
+        atomic_store_explicit(&proxy->in_flight_peak, now, memory_order_relaxed);
+}
+
 static rm_exchange *exchange_create(rm_worker *worker, rm_req *req)
 {
     rm_exchange *exchange = worker->spare;
@@ -66,7 +73,7 @@ static rm_exchange *exchange_create(rm_worker *worker, rm_req *req)
     exchange->reason = RM_REASON_NONE;
     rm_key128_format((rm_key128){rm_rng_next(&worker->rng), rm_rng_next(&worker->rng)}, exchange->id);
     worker->exchanges++;
-    atomic_fetch_add_explicit(&worker->proxy->in_flight, 1, memory_order_relaxed);
+    count_in(worker->proxy);
     return exchange;
 }
 
