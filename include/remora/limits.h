@@ -14,6 +14,7 @@
 #define RM_READ_BYTES                  65536          /* one read from a socket */
 #define RM_CONNECTIONS_PER_LOOP_MAX    16384          /* accepted connections of one loop */
 #define RM_CONNECTIONS_PER_ADDRESS_MAX 4096           /* of one peer address, per loop; loopback is exempt */
+#define RM_WRITE_GATHER_BYTES_MAX      (16 * RM_KIB)  /* of one step's writes to one caller, joined */
 #define RM_WRITE_HIGH_BYTES            (256 * RM_KIB) /* queued to one caller: the source is paused above */
 #define RM_WRITE_LOW_BYTES             (64 * RM_KIB)  /* ... and resumed below */
 #define RM_SSE_EVENT_BYTES_MAX         (8 * RM_MIB)   /* one event; longer ones pass on unparsed */

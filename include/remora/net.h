@@ -101,6 +101,10 @@ typedef struct rm_reply {
 rm_status rm_req_reply(rm_req *req, const rm_reply *reply, rm_slice body);
 rm_status rm_req_write(rm_req *req, rm_slice bytes);
 rm_status rm_req_write_blob(rm_req *req, rm_blob *blob); /* keeps a reference instead of a copy */
+/* Between these two, what one step writes to one request is gathered and leaves in one piece (up to
+ * RM_WRITE_GATHER_BYTES_MAX; more goes at once). Uncork in the same turn of the loop. */
+void rm_req_cork(rm_req *req);
+void rm_req_uncork(rm_req *req);
 /* The body is complete. Less than was announced, or no reply at all, is rm_req_abort. */
 void rm_req_end(rm_req *req);
 void rm_req_abort(rm_req *req); /* cuts the connection, so that the caller sees a broken answer */

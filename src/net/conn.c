@@ -162,6 +162,10 @@ static void req_finish(rm_conn *conn, rm_status why)
 
     if (!req->begun)
         return;
+    if (conn->loop->corked == conn) { /* ended between cork and uncork */
+        conn->loop->corked = NULL;
+        rm_buf_clear(&conn->loop->gathered);
+    }
     req->finished = true;
     if (req->user)
         conn->listener->options.ops->on_close(req->user, why);

@@ -180,6 +180,7 @@ rm_status rm_loop_create(unsigned index, rm_loop **ret_loop)
     rm_list_init(&loop->listeners);
     rm_buf_init(&loop->head, RM_REPLY_HEAD_BYTES_MAX);
     rm_buf_init(&loop->scratch, RM_REPLY_HEAD_BYTES_MAX);
+    rm_buf_init(&loop->gathered, RM_WRITE_GATHER_BYTES_MAX);
     loop->arenas = rm_arena_pool_create();
     if (!loop->arenas)
         goto fail_pool;
@@ -251,6 +252,7 @@ void rm_loop_destroy(rm_loop *loop)
         close(loop->spare_fd);
     rm_buf_deinit(&loop->head);
     rm_buf_deinit(&loop->scratch);
+    rm_buf_deinit(&loop->gathered);
     rm_arena_pool_destroy(loop->arenas);
     rm_free(loop);
 }

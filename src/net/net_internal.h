@@ -62,6 +62,8 @@ struct rm_loop {
     rm_link listeners;
     rm_buf head;    /* scratch: an answer's head */
     rm_buf scratch; /* scratch: error bodies */
+    struct rm_conn *corked; /* whose writes are being gathered; NULL: nobody's */
+    rm_buf gathered;
     uint64_t date_until_ms;
     char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     int spare_fd;  /* given up for a moment when descriptors ran out */
@@ -213,6 +215,7 @@ void rm_net__listener_forget(rm_conn *conn);
 size_t rm_net__output_bytes(const rm_conn *conn);
 /* Hands the pieces to the kernel, copies what it does not take (`blob`, if given, holds the last piece and is
  * referenced instead). RM_ENOMEM, RM_ERESET. */
+rm_status rm_net__output_flush(rm_conn *conn); /* what was gathered while corked */
 rm_status rm_net__output_write(rm_conn *conn, const rm_slice *pieces, unsigned count, rm_blob *blob);
 void rm_net__output_drop(rm_conn *conn);
 

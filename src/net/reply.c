@@ -216,17 +216,22 @@ static rm_status usable(const rm_req *req)
     return req->finished || req->conn->cut || req->conn->state == RM_CONN_CLOSING ? RM_ERESET : RM_OK;
 }
 
-/* Hands pieces to the kernel or the queue and keeps the water marks. */
-static rm_status send_pieces(rm_req *req, const rm_slice *pieces, unsigned count, rm_blob *blob)
+/* Keeps the water marks. */
+static rm_status sent(rm_req *req, rm_status status)
 {
     rm_conn *conn = req->conn;
-    rm_status status = rm_net__output_write(conn, pieces, count, blob);
 
     if (status != RM_OK)
         rm_net__conn_abort(conn, status == RM_ERESET ? RM_ECANCELLED : RM_ERESET);
     else if (rm_net__output_bytes(conn) > RM_WRITE_HIGH_BYTES)
         req->above_high = true;
     return status;
+}
+
+/* Hands pieces to the kernel or the queue. */
+static rm_status send_pieces(rm_req *req, const rm_slice *pieces, unsigned count, rm_blob *blob)
+{
+    return sent(req, rm_net__output_write(req->conn, pieces, count, blob));
 }
 
 /* Appends a body part, framed, to pieces. `size` holds the chunk's size line. */
@@ -323,6 +328,23 @@ rm_status rm_req_write_blob(rm_req *req, rm_blob *blob)
     return write_body(req, rm_blob_slice(blob), blob);
 }
 
+void rm_req_cork(rm_req *req)
+{
+    if (usable(req) == RM_OK && !req->conn->loop->corked)
+        req->conn->loop->corked = req->conn;
+}
+
+void rm_req_uncork(rm_req *req)
+{
+    rm_conn *conn = req->conn;
+
+    if (conn->loop->corked != conn)
+        return;
+    rm_status status = rm_net__output_flush(conn);
+    conn->loop->corked = NULL;
+    sent(req, status);
+}
+
 void rm_req_end(rm_req *req)
 {
     if (usable(req) != RM_OK || req->ended)
@@ -339,6 +361,7 @@ void rm_req_end(rm_req *req)
 
 void rm_req_abort(rm_req *req)
 {
+    rm_req_uncork(req); /* what came before the cut is the caller's */
     if (usable(req) == RM_OK)
         rm_net__conn_abort(req->conn, RM_ERESET);
 }

@@ -263,6 +263,7 @@ void rm_exchange__relay(rm_exchange *exchange)
     if (exchange->closed || !exchange->subscriber.flight || exchange->relaying_now)
         return;
     exchange->relaying_now = true;
+    rm_req_cork(exchange->req);
     while (exchange->state != RM_EXCHANGE_DONE && !exchange->closed) {
         if (take_head(exchange) && is_failure(head_of(exchange)->status) && rm_exchange__serve_stale(exchange))
             break;
@@ -271,5 +272,7 @@ void rm_exchange__relay(rm_exchange *exchange)
         if (!take_next(exchange))
             break;
     }
+    if (!exchange->closed)
+        rm_req_uncork(exchange->req);
     exchange->relaying_now = false;
 }

@@ -419,6 +419,10 @@ static void wire_read(rm_upstream__wire *wire)
 {
     char *in = wire->sock->client->in;
 
+    if (wire->call->paused) { /* since the last event */
+        wire_hold(wire, RM_SLICE_NONE);
+        return;
+    }
     for (unsigned i = 0; i < READS_A_TURN; i++) {
         ssize_t got = recv(wire->sock->fd, in, RM_UPSTREAM__WIRE_BYTES, MSG_DONTWAIT);
         if (got < 0 && errno == EINTR)

@@ -177,6 +177,23 @@ static inline void fixture_on_body_end_(void *user)
         rm_blob_unref(blob);
         rm_req_end(item->req);
         rm_req_end(item->req);
+    } else if (fixture_is_(item,
+                           "/corked")) { /* small pieces, then one that is too large to be gathered, small again */
+        static const char large[2 * RM_WRITE_GATHER_BYTES_MAX] = {0};
+
+        rm_req_cork(item->req);
+        fixture_reply(item->req, 200, RM_BODY_CHUNKED, "one");
+        (void)rm_req_write(item->req, RM_SLICE("two"));
+        (void)rm_req_write(item->req, rm_slice_make(large, sizeof(large)));
+        (void)rm_req_write(item->req, RM_SLICE("three"));
+        rm_req_end(item->req);
+        rm_req_uncork(item->req);
+        rm_req_uncork(item->req);
+    } else if (fixture_is_(item, "/cork-cut")) { /* what came before the cut is sent; the request's end uncorks */
+        rm_req_cork(item->req);
+        fixture_reply(item->req, 200, RM_BODY_CHUNKED, "one");
+        rm_req_abort(item->req);
+        rm_req_cork(item->req);
     } else if (fixture_is_(item, "/memo")) {
         unsigned *count = rm_req_connection_memo(item->req);
         char text[2] = {(char)('0' + (*count)++ % 10), '\0'};

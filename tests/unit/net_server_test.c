@@ -77,6 +77,27 @@ static void test_chunked_and_blobs(void **state)
     fixture_stop(fix);
 }
 
+static void test_cork(void **state)
+{
+    enum { LARGE = 2 * RM_WRITE_GATHER_BYTES_MAX };
+    fixture *fix = fixture_start(fixture_options());
+    net_client client = net_client_open(fix->port);
+    net_answer answer;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        net_client_send(&client, GET("/corked"));
+        answer = net_client_answer(&client);
+        assert_true(answer.whole);
+        assert_int_equal(answer.body_len, 3 + 3 + LARGE + 5);
+        assert_memory_equal(answer.body, "onetwo", 6);
+        assert_memory_equal(answer.body + 6 + LARGE, "three", 5);
+        free(answer.body);
+    }
+    net_client_close(&client);
+    fixture_stop(fix);
+}
+
 /* An answer of HTTP/1.0 has no chunks: the end of the connection is its end. */
 static void test_http_1_0(void **state)
 {
@@ -292,6 +313,7 @@ static void test_aborts(void **state)
         int status;
     } cases[] = {
         {GET("/abort"), 200},                /* chunked: no last chunk */
+        {GET("/cork-cut"), 200},             /* likewise */
         {"GET /abort HTTP/1.0\r\n\r\n", -1}, /* no framing: a RST */
         {GET("/short"), 200},                /* less than announced */
         {GET("/cut"), 0},
@@ -599,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_head_of_answer),
         cmocka_unit_test(test_chunked_and_blobs),
+        cmocka_unit_test(test_cork),
         cmocka_unit_test(test_http_1_0),
         cmocka_unit_test(test_bodyless),
         cmocka_unit_test(test_one_byte_at_a_time),

@@ -172,6 +172,49 @@ static void test_pause_silence(void **state)
     fake_stop(server);
 }
 
+static void serve_with_a_gap(fake_conn *conn, void *user)
+{
+    (void)user;
+    fake_send_text(conn, STREAM_HEAD "1\r\na\r\n");
+    usleep(150 * 1000);
+    fake_send_text(conn, "1\r\nb\r\n0\r\n\r\n");
+}
+
+static void pause_in_the_gap(asked *a)
+{
+    if (a->data_bytes == 1)
+        rm_upstream_pause(a->call);
+}
+
+static void resume_after_gap(asked *a)
+{
+    assert_string_equal(a->data, "a");
+    rm_upstream_resume(a->call);
+}
+
+/* Paused between two pieces, by nobody's event. */
+static void test_pause_outside(void **state)
+{
+    bench b;
+    asked a = {0};
+    fake_upstream *server = fake_start(STEPS({NULL, 0, serve_with_a_gap}), NULL);
+    rm_upstream_request request = post_of(server, "{}");
+
+    (void)state;
+    bench_open(&b, NULL);
+    later *pause = later_make(&b, &a, pause_in_the_gap), *resume = later_make(&b, &a, resume_after_gap);
+    assert_int_equal(ask_start(&b, &a, &request), RM_OK);
+    uv_timer_start(&pause->timer, on_later, 70, 0);
+    uv_timer_start(&resume->timer, on_later, 400, 0);
+    bench_until(&b, &a.dones, 1);
+    assert_int_equal(a.result.status, RM_OK);
+    assert_string_equal(a.data, "ab");
+    later_free(pause);
+    later_free(resume);
+    bench_close(&b);
+    fake_stop(server);
+}
+
 /* ---- streamed request bodies ---------------------------------------------------------------------------------------- */
 
 typedef struct feeding {
@@ -680,21 +723,14 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pause_integrity),
-        cmocka_unit_test(test_pause_silence),
-        cmocka_unit_test(test_upload),
-        cmocka_unit_test(test_feed_errors),
-        cmocka_unit_test(test_upload_answered_early),
-        cmocka_unit_test(test_upload_not_retried),
-        cmocka_unit_test(test_deadlines),
-        cmocka_unit_test(test_connect_deadline),
-        cmocka_unit_test(test_cancel_in_callbacks),
-        cmocka_unit_test(test_cancel_outside),
-        cmocka_unit_test(test_cancel_other_in_callback),
-        cmocka_unit_test(test_start_in_callbacks),
-        cmocka_unit_test(test_close_busy),
-        cmocka_unit_test(test_close_in_done),
-        cmocka_unit_test(test_under_rm_loop),
+        cmocka_unit_test(test_pause_integrity),    cmocka_unit_test(test_pause_silence),
+        cmocka_unit_test(test_pause_outside),      cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_feed_errors),        cmocka_unit_test(test_upload_answered_early),
+        cmocka_unit_test(test_upload_not_retried), cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_connect_deadline),   cmocka_unit_test(test_cancel_in_callbacks),
+        cmocka_unit_test(test_cancel_outside),     cmocka_unit_test(test_cancel_other_in_callback),
+        cmocka_unit_test(test_start_in_callbacks), cmocka_unit_test(test_close_busy),
+        cmocka_unit_test(test_close_in_done),      cmocka_unit_test(test_under_rm_loop),
 #ifdef REMORA_FAULTS
         cmocka_unit_test(test_no_memory),
 #endif
