@@ -33,10 +33,13 @@ void *rm_alloc(size_t bytes) RM_WARN_UNUSED;
 void *rm_calloc(size_t count, size_t bytes) RM_WARN_UNUSED; /* NULL on overflow too */
 void *rm_realloc(void *ptr, size_t bytes) RM_WARN_UNUSED;   /* ptr stays valid on failure */
 void rm_free(void *ptr);                                    /* NULL is fine */
-void rm_alloc_trim(
-    void); /* gives free pages back to the system, where the heap can; takes its locks for milliseconds */
+/* Gives free pages back to the system, where the heap can; takes its locks for milliseconds. */
+void rm_alloc_trim(void);
 char *rm_strdup(const char *text) RM_WARN_UNUSED;
 char *rm_slice_dup(rm_slice slice) RM_WARN_UNUSED; /* NUL-terminated copy */
+
+/* The calling thread gives way to the loops: for what nobody waits for (the store's writer, the log). */
+void rm_thread_background(void);
 
 /* ---- injected faults --------------------------------------------------------------------------------------------- */
 

@@ -150,6 +150,7 @@ static void wait_tick(rm_observe__log *log)
 static void *run(void *user)
 {
     rm_observe__log *log = user;
+    rm_thread_background();
     for (bool last = false; !last;) {
         wait_tick(log);
         last = atomic_load(&log->stop); /* before the buffers are taken: what was there by then is written */

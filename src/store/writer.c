@@ -348,6 +348,7 @@ static void finish(rm_store *store)
 void *rm_store__writer_main(void *user)
 {
     rm_store *store = user;
+    rm_thread_background();
     while (take(store)) {
         guarded_turn(store);
         finish(store);
