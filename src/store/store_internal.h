@@ -36,7 +36,7 @@
 #define RM_STORE__PAGES_PER_OP        3          /* that a write, with the eviction it causes, copies */
 #define RM_STORE__GATHER_NS           5000000ULL /* least time between commits, so that writes share them; */
 #define RM_STORE__GATHER_OP_NS        250000ULL  /* and this for each write of the last one, up to: */
-#define RM_STORE__GATHER_NS_MAX       100000000ULL
+#define RM_STORE__GATHER_NS_MAX       50000000ULL
 #define RM_STORE__SWEEP_NS            1000000000ULL
 #define RM_STORE__SWEEP_ENTRIES       512 /* looked at in one sweep; while many are dead: */
 #define RM_STORE__SWEEP_ENTRIES_MANY  4096
