@@ -21,10 +21,20 @@ def throughput(bench):
         bench.bar(f"{what}, 64 connections, throughput over nginx proxy_pass's",
                   load["ratio"]["rps"]["median_of_rounds"], 0.5, False)
         capacity = capacity or medians[0]["rps"]
-    load = bench.load(port, "--vs", f"http://127.0.0.1:{mock}/v1", "--rate", max(1, round(capacity / 2)), "--arrival", "constant",
-                      "--connections", 64, "--rounds", bench.options.rounds, "--duration", bench.options.duration,
-                      "--warmup", "500ms", "--repeat-share", 0, "--pad", 1024, "--api-key", "sk-bench")
+    half = ["--vs", f"http://127.0.0.1:{mock}/v1", "--rate", max(1, round(capacity / 2)), "--arrival", "constant", "--connections", 64,
+            "--rounds", bench.options.rounds, "--duration", bench.options.duration, "--warmup", "500ms", "--repeat-share", 0,
+            "--pad", 1024, "--api-key", "sk-bench"]
     bench.fact("half of capacity, requests a second", round(capacity / 2))
+
+    def beside(when):
+        """What this machine, whose neighbours are not ours to choose, adds to nginx at that rate."""
+        other = bench.load(nginx, *half)
+        bench.fact(f"nginx's own added p50, p99 (us) at that rate, {when}",
+                   [round(median(differences(other, metric))) for metric in ("p50_us", "p99_us")])
+
+    beside("before")
+    load = bench.load(port, *half)
+    beside("after")
     bench.bar("added p50 at half of capacity", median(differences(load, "p50_us")), 150, unit=" us")
     bench.bar("added p99 at half of capacity", median(differences(load, "p99_us")), 1000, unit=" us")
     bench.stop(remora)

@@ -109,6 +109,9 @@ void rm_upstream__call_add(rm_upstream_call *call)
 /* Hands the handle to curl. */
 void rm_upstream__call_transfer(rm_upstream_call *call)
 {
+    if (call->set_fresh != call->free_retry_used &&
+        curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, call->free_retry_used ? 1L : 0L) == CURLE_OK)
+        call->set_fresh = call->free_retry_used;
     CURLMcode code = curl_multi_add_handle(call->client->multi, call->easy);
     if (code != CURLM_OK) {
         rm_upstream__call_finish(call, RM_ENOMEM, curl_multi_strerror(code));

@@ -460,7 +460,8 @@ void rm_upstream__wire_event(rm_upstream__wire *wire, int status, int events)
 
 void rm_upstream__direct_add(rm_upstream_call *call)
 {
-    rm_upstream__wire *wire = wire_take(call->client, call->origin);
+    /* Where one kept wire had died its neighbours may have too. */
+    rm_upstream__wire *wire = call->free_retry_used ? NULL : wire_take(call->client, call->origin);
 
     call->error[0] = '\0';
     if (wire) {

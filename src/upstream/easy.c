@@ -306,5 +306,5 @@ void rm_upstream__easy_drop(rm_upstream_call *call)
     call->mode = RM_UPSTREAM__MODE_NONE;
     call->custom_method[0] = '\0';
     call->set_connect_ms = 0;
-    call->set_decode = call->set_raw = call->set_pipewait = false;
+    call->set_decode = call->set_raw = call->set_pipewait = call->set_fresh = false;
 }

@@ -139,7 +139,7 @@ struct rm_upstream_call {
     rm_upstream__mode mode;
     char custom_method[RM_UPSTREAM__METHOD_BYTES_MAX];
     uint64_t set_connect_ms;
-    bool set_decode, set_raw, set_pipewait;
+    bool set_decode, set_raw, set_pipewait, set_fresh;
     char error[CURL_ERROR_SIZE];
     char *header_block; /* the curl_slist nodes and their text, one allocation */
     size_t header_block_bytes;

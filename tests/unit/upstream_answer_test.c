@@ -523,6 +523,30 @@ static void test_stale_connection(void **state)
     fake_stop(server);
 }
 
+/* ... nor where every kept connection is dead. */
+static void test_stale_connections(void **state)
+{
+    bench b;
+    asked first[3] = {{0}}, last = {0};
+    fake_upstream *server = fake_start(STEPS({OK_REPLY, FAKE_CLOSE_IDLE, NULL}, {OK_REPLY, FAKE_CLOSE_IDLE, NULL},
+                                             {OK_REPLY, FAKE_CLOSE_IDLE, NULL}, {OK_REPLY, 0, NULL}),
+                                       NULL);
+    rm_upstream_request request = post_of(server, "{}");
+
+    (void)state;
+    bench_open(&b, NULL);
+    for (unsigned i = 0; i < RM_COUNT(first); i++)
+        assert_int_equal(ask_start(&b, &first[i], &request), RM_OK);
+    for (unsigned i = 0; i < RM_COUNT(first); i++)
+        bench_until(&b, &first[i].dones, 1);
+    ask(&b, &last, &request);
+    assert_int_equal(last.result.status, RM_OK);
+    assert_string_equal(last.data, "ok");
+    assert_int_equal(rm_upstream_client_stats(b.client).retries, 0);
+    bench_close(&b);
+    fake_stop(server);
+}
+
 /* ... and with a body too large to be sent at once, so that sending it fails. */
 static void test_stale_connection_large_body(void **state)
 {
@@ -612,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_damaged_coding),
         cmocka_unit_test(test_direct_coding),
         cmocka_unit_test(test_stale_connection),
+        cmocka_unit_test(test_stale_connections),
         cmocka_unit_test(test_stale_connection_large_body),
         cmocka_unit_test(test_closed_idle_connection),
         cmocka_unit_test(test_many_connections),
