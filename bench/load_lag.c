@@ -85,13 +85,15 @@ static uint64_t stamp_of(const rm_load_lag *lag, struct msghdr *message)
 
 ssize_t rm_load__lag_read(rm_load_lag *lag, int fd, char *bytes, size_t bytes_max)
 {
-    struct iovec piece = {bytes, bytes_max};
+    struct iovec piece;
     union {
         char bytes[CMSG_SPACE(sizeof(struct scm_timestamping))];
         struct cmsghdr align;
     } control;
     struct msghdr message = {
         .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+    piece.iov_base = bytes;
+    piece.iov_len = bytes_max;
     ssize_t got = recvmsg(fd, &message, 0);
     lag->arrived_ns = 0;
     lag->events_in_read = 0;

@@ -60,8 +60,8 @@ struct rm_loop {
     atomic_bool stopping;
     rm_arena_pool *arenas;
     rm_link listeners;
-    rm_buf head;    /* scratch: an answer's head */
-    rm_buf scratch; /* scratch: error bodies */
+    rm_buf head;            /* scratch: an answer's head */
+    rm_buf scratch;         /* scratch: error bodies */
     struct rm_conn *corked; /* whose writes are being gathered; NULL: nobody's */
     rm_buf gathered;
     uint64_t date_until_ms;

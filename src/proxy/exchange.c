@@ -169,6 +169,26 @@ static void begin_upload(rm_exchange *exchange)
                           rm_policy_upstream(exchange->generation->config, RM_SLICE_NONE, exchange->dialect), NULL);
 }
 
+/* Without a body there is no request to pass on: a second try, with what the heap can give up, is worth its time. */
+static rm_blob *body_create(size_t bytes)
+{
+    rm_blob *body = rm_blob_create(bytes);
+    if (body)
+        return body;
+    rm_alloc_trim();
+    return rm_blob_create(bytes);
+}
+
+static rm_status body_append(rm_exchange *exchange, rm_slice bytes)
+{
+    rm_status status = rm_buf_append_slice(&exchange->body_chunked, bytes);
+    if (status != RM_ENOMEM)
+        return status;
+    rm_alloc_trim();
+    exchange->body_chunked.status = RM_OK;
+    return rm_buf_append_slice(&exchange->body_chunked, bytes);
+}
+
 static void begin_reading(rm_exchange *exchange, const rm_http_head *head)
 {
     if (head->content_length > (int64_t)RM_BODY_BYTES_MAX) {
@@ -178,7 +198,7 @@ static void begin_reading(rm_exchange *exchange, const rm_http_head *head)
     rm_buf_init(&exchange->body_chunked, RM_BODY_BYTES_MAX);
     if (head->content_length < 0)
         return;
-    exchange->body = rm_blob_create((size_t)head->content_length);
+    exchange->body = body_create((size_t)head->content_length);
     if (!exchange->body)
         rm_exchange__fail(exchange, 503, NULL, "Remora is out of memory.");
 }
@@ -245,7 +265,7 @@ static void on_body(void *user, rm_slice bytes)
         exchange->body_bytes += bytes.len;
         return;
     }
-    rm_status status = rm_buf_append_slice(&exchange->body_chunked, bytes);
+    rm_status status = body_append(exchange, bytes);
     if (status == RM_ETOOBIG)
         rm_exchange__fail(exchange, 413, NULL, "The request body is larger than 32 MiB.");
     else if (status != RM_OK)
@@ -352,7 +372,9 @@ static void on_body_end(void *user)
     if (exchange->state != RM_EXCHANGE_READING)
         return;
     if (!exchange->body) {
-        exchange->body = rm_blob_create_copy(rm_buf_slice(&exchange->body_chunked));
+        exchange->body = body_create(exchange->body_chunked.len);
+        if (exchange->body && exchange->body->len)
+            memcpy(exchange->body->data, exchange->body_chunked.ptr, exchange->body->len);
         rm_buf_deinit(&exchange->body_chunked);
         if (!exchange->body) {
             rm_exchange__fail(exchange, 503, NULL, "Remora is out of memory.");
