@@ -127,7 +127,7 @@ bool rm_upstream__head_end(rm_upstream_call *call)
 {
     rm_upstream_client *client = call->client;
     rm_upstream_head head = {.status = call->status, .headers = client->lines};
-    size_t count;
+    size_t count = 0;
 
     if (call->status >= 100 && call->status <= 199) {
         rm_buf_clear(&call->head);
