@@ -130,11 +130,12 @@ double rm_fetch__cost(const rm_fetch *fetch)
     return listed ? rm_price_cost(listed, &fetch->answer.usage) : -1;
 }
 
-/* What is known now goes where the subscribers will look once they have seen the end (or the usage chunk). */
+/* What is known now goes where the subscribers will look once they have seen the end or the usage chunk, on any loop:
+ * after the latter it stands. */
 static void note_facts(rm_fetch *fetch)
 {
     rm_answer_head *head = head_of(fetch);
-    if (!head)
+    if (!head || fetch->facts_final)
         return;
     head->usage = fetch->answer.usage;
     head->cost_usd = rm_fetch__cost(fetch);
@@ -304,6 +305,7 @@ static void on_event(void *user, const rm_sse_event *event)
     if (info.has_usage) {
         push_gathered(fetch);
         note_facts(fetch);
+        fetch->facts_final = fetch->answer.usage.output_tokens >= 0;
         status = rm_provider_clean_event(fetch->op, event, &info, &fetch->gathered);
         if (fetch->gathered.len)
             push(fetch, rm_buf_slice(&fetch->gathered), RM_CHUNK_USAGE | (info.usage_only ? RM_CHUNK_USAGE_ONLY : 0));

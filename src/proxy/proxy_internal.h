@@ -260,7 +260,8 @@ struct rm_fetch {
     rm_fetch_mode mode;
     bool inject_usage, store;
     bool head_set, stored;
-    bool lost; /* for want of memory: what came cannot go on */
+    bool lost;        /* for want of memory: what came cannot go on */
+    bool facts_final; /* the head's facts were published with the usage chunk */
     rm_key128 key;
     rm_blob *canonical; /* with `store` */
     rm_key128 tenant;

@@ -163,10 +163,12 @@ static inline void bench_until(bench *b, const unsigned *count, unsigned least)
 {
     while (*(const volatile unsigned *)count < least)
         uv_run(b->uv, UV_RUN_ONCE);
+    fake_publish();
 }
 
 static inline rm_status ask_start(bench *b, asked *a, const rm_upstream_request *request)
 {
+    fake_publish();
     a->bench = b;
     a->in_api = true;
     rm_status status = rm_upstream_start(b->client, request, &harness_events, a, &a->call);
