@@ -6,7 +6,7 @@ CACHE = {"semantic": {"mode": "off"}, "exact": {"mode": "serve", "ttl": "7d", "b
 
 def fill(bench, port, entries):
     """Asks every question once; the writer may drop under pressure, so a second round asks what was dropped again."""
-    for _ in range(3):
+    for _ in range(5):
         load = bench.load(port, "--keys", entries, "--sequential", "--count", entries, "--connections", 32, "--warmup", "0s",
                           "--api-key", "sk-bench")
         hits = outcomes(load).get("hit_exact", 0)

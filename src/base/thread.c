@@ -5,7 +5,7 @@
 
 #include "remora/base.h"
 
-#define BACKGROUND_NICE 10 /* about a tenth of a core's time beside a busy loop, all of it beside an idle one */
+#define BACKGROUND_NICE 5 /* a quarter of a core beside a busy loop, all of it beside an idle one */
 
 void rm_thread_background(void)
 {
