@@ -1,6 +1,6 @@
 /* L2: requests to providers on a loop: pools, deadlines, retries, cancel. libcurl's multi interface carries them, but
  * for those that need neither TLS nor a proxy nor a streamed body: these go over connections of ours ("direct"), which
- * libcurl only makes, at a third of the instructions and without its 18 KiB a transfer.
+ * libcurl only makes: fewer instructions a request, and no handle of libcurl's for each that is under way.
  * One client a loop; its thread only. */
 #ifndef REMORA_UPSTREAM_H
 #define REMORA_UPSTREAM_H

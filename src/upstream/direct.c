@@ -27,7 +27,7 @@ struct rm_upstream__wire {
     rm_buf unsent; /* of the head */
     rm_slice body; /* what is left of it, once unsent is empty */
     rm_buf rest;   /* read, and not yet given to a paused call */
-    bool reused, ended, closed;
+    bool reused, closed;
 };
 
 static uint64_t now_of(const rm_upstream_client *client)
@@ -144,8 +144,6 @@ static rm_upstream__wire *wire_make(rm_upstream_client *client, rm_upstream__ori
 
     if (!wire)
         return NULL;
-    rm_buf_init(&wire->unsent, RM_UPSTREAM__REQUEST_HEAD_BYTES_MAX);
-    rm_buf_init(&wire->rest, RM_UPSTREAM__WIRE_BYTES);
     wire->answer = rm_http_answer_create(&answer_events);
     sock = wire->answer ? rm_upstream__sock_make(client, fd) : NULL;
     if (!sock) {
@@ -328,7 +326,8 @@ static void wire_begin(rm_upstream__wire *wire, rm_upstream_call *call)
     wire->call = call;
     call->wire = wire;
     call->wire_reused = wire->reused;
-    wire->ended = false;
+    rm_buf_init(&wire->unsent, RM_UPSTREAM__REQUEST_HEAD_BYTES_MAX);
+    rm_buf_init(&wire->rest, RM_UPSTREAM__WIRE_BYTES);
     bool sends = call->request.has_body && rm_upstream__states_length(&call->request);
     wire->body = sends ? call->request.body : RM_SLICE_NONE;
     rm_http_answer_begin(wire->answer, strcmp(call->request.method, "HEAD") == 0, &call->head, wire);

@@ -501,6 +501,92 @@ static void test_direct_coding(void **state)
     bench_close(&b);
 }
 
+/* ---- a reader that waits -------------------------------------------------------------------------------------------- */
+
+static int listen_small(int *ret_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), bytes = 4096;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+/* Reads one request's head, in small pieces and late, and answers it; the head's length. */
+static size_t read_late(bench *b, const asked *a, int listener, int *fd)
+{
+    size_t bytes = 0;
+    char piece[2048], tail[4] = {0};
+
+    for (unsigned i = 0; i < 200; i++) {
+        uv_run(b->uv, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+    while (*fd < 0 && (*fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) < 0)
+        uv_run(b->uv, UV_RUN_NOWAIT);
+    while (memcmp(tail, "\r\n\r\n", 4) != 0) {
+        assert_int_equal(a->dones, 0);
+        uv_run(b->uv, UV_RUN_NOWAIT);
+        ssize_t got = recv(*fd, piece, sizeof(piece), 0);
+        for (ssize_t i = 0; i < got; i++) {
+            memmove(tail, tail + 1, 3);
+            tail[3] = piece[i];
+        }
+        bytes += got > 0 ? (size_t)got : 0;
+    }
+    assert_int_equal(send(*fd, OK_REPLY, sizeof(OK_REPLY) - 1, MSG_NOSIGNAL), sizeof(OK_REPLY) - 1);
+    return bytes;
+}
+
+/* The client's sockets to that port take little at once from here on. */
+static void shrink_sockets(int port)
+{
+    int bytes = 1;
+
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t len = sizeof(peer);
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && ntohs(peer.sin_port) == port)
+            assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+    }
+}
+
+/* A head that the socket does not take at once, again and again on a kept connection. */
+static void test_head_in_pieces(void **state)
+{
+    enum { MANY = 30 * 1024, LINES = 4 };
+    static char filler[MANY];
+    bench b;
+    char url[64];
+    int port, fd = -1, listener = listen_small(&port);
+    rm_header headers[LINES];
+
+    (void)state;
+    memset(filler, 'x', sizeof(filler));
+    for (unsigned i = 0; i < LINES; i++)
+        headers[i] = (rm_header){RM_SLICE("X-Filler"), rm_slice_make(filler, sizeof(filler))};
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
+    rm_upstream_request request = {.method = "GET", .url = url, .headers = headers, .header_count = LINES};
+    bench_open(&b, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        asked a = {0};
+        assert_int_equal(ask_start(&b, &a, &request), RM_OK);
+        assert_true(read_late(&b, &a, listener, &fd) > LINES * MANY);
+        bench_until(&b, &a.dones, 1);
+        assert_int_equal(a.result.status, RM_OK);
+        shrink_sockets(port);
+    }
+    assert_int_equal(rm_upstream_client_stats(b.client).connections_opened, 1);
+    bench_close(&b);
+    close(fd);
+    close(listener);
+}
+
 /* ---- keep-alive ------------------------------------------------------------------------------------------------------ */
 
 /* The upstream resets the kept connection as the next request comes: nobody hears of it. */
@@ -635,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_codings),
         cmocka_unit_test(test_damaged_coding),
         cmocka_unit_test(test_direct_coding),
+        cmocka_unit_test(test_head_in_pieces),
         cmocka_unit_test(test_stale_connection),
         cmocka_unit_test(test_stale_connections),
         cmocka_unit_test(test_stale_connection_large_body),
