@@ -57,12 +57,13 @@
 #define RM_FLIGHT_SUBSCRIBERS_MAX 65536
 
 /* upstream */
-#define RM_UPSTREAM_CONNECTIONS_MAX    1024 /* kept open per loop */
-#define RM_UPSTREAM_HANDLES_SPARE_MAX  256  /* idle curl handles kept per loop */
-#define RM_UPSTREAM_HEADER_BYTES_MAX   (64 * RM_KIB)
-#define RM_UPSTREAM_RETRY_AFTER_MS_MAX 60000 /* a longer wait is the caller's decision */
-#define RM_UPSTREAM_BACKOFF_BASE_MS    200
-#define RM_UPSTREAM_BACKOFF_MAX_MS     8000
+#define RM_UPSTREAM_CONNECTIONS_MAX        1024          /* kept open per loop */
+#define RM_UPSTREAM_HANDLES_SPARE_MAX      256           /* idle curl handles kept per loop */
+#define RM_UPSTREAM_HEADER_BYTES_MAX       (64 * RM_KIB) /* an answer's; a request's is the next one */
+#define RM_UPSTREAM_REQUEST_HEAD_BYTES_MAX (64 * RM_KIB) /* URL, and each line with its ": " and end */
+#define RM_UPSTREAM_RETRY_AFTER_MS_MAX     60000         /* a longer wait is the caller's decision */
+#define RM_UPSTREAM_BACKOFF_BASE_MS        200
+#define RM_UPSTREAM_BACKOFF_MAX_MS         8000
 
 /* observe */
 #define RM_LOG_BUFFER_BYTES_MAX (1 * RM_MIB)  /* per thread; more is dropped and counted */

@@ -104,8 +104,8 @@ typedef struct rm_upstream_events {
     void (*on_done)(void *user, const rm_upstream_result *result);
 } rm_upstream_events;
 
-/* RM_ENOMEM, RM_EINVAL (URL, method, headers), RM_ECANCELLED (the client is closing): nothing was started and on_done
- * is not called. */
+/* RM_ENOMEM, RM_EINVAL (URL, method, headers), RM_ETOOBIG (RM_UPSTREAM_REQUEST_HEAD_BYTES_MAX), RM_ECANCELLED (the
+ * client is closing): nothing was started and on_done is not called. */
 rm_status rm_upstream_start(rm_upstream_client *client, const rm_upstream_request *request,
                             const rm_upstream_events *events, void *user, rm_upstream_call **ret_call) RM_WARN_UNUSED;
 /* on_done follows in a later turn with RM_ECANCELLED; no other event comes. The wire is cut at once. */

@@ -335,7 +335,7 @@ static void wire_begin(rm_upstream__wire *wire, rm_upstream_call *call)
     put_head(out, call);
     if (out->status != RM_OK) {
         wire_close(wire);
-        rm_upstream__call_finish(call, out->status, "the request's head is too large");
+        rm_upstream__call_finish(call, out->status, "out of memory");
         return;
     }
     go_on_sending(wire, rm_buf_slice(out));

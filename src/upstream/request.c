@@ -74,9 +74,12 @@ rm_status rm_upstream__request_check(const rm_upstream_request *request, bool *r
 {
     if (!url_sound(request->url, ret_tls) || !method_sound(request->method))
         return RM_EINVAL;
+    size_t bytes = strlen(request->url);
     for (size_t i = 0; i < request->header_count; i++) {
-        if (!header_sound(&request->headers[i]))
+        const rm_header *header = &request->headers[i];
+        if (!header_sound(header))
             return RM_EINVAL;
+        bytes += header->name.len + header->value.len + sizeof(": \r\n") - 1;
     }
-    return RM_OK;
+    return bytes <= RM_UPSTREAM_REQUEST_HEAD_BYTES_MAX ? RM_OK : RM_ETOOBIG;
 }

@@ -23,11 +23,13 @@
 #define RM_UPSTREAM__RECEIVE_BYTES 6144L /* curl's read buffer, one for each transfer under way */
 #define RM_UPSTREAM__EXPECT_BYTES \
     (512 * RM_KIB) /* curl adds "Expect: 100-continue" to larger bodies (1 MiB; to be sure) */
-#define RM_UPSTREAM__WIRE_BYTES             (32 * RM_KIB) /* read from a direct connection at once */
-#define RM_UPSTREAM__REQUEST_HEAD_BYTES_MAX (128 * RM_KIB)
-#define RM_UPSTREAM__SEND_BYTES             16384L /* its write buffer for large bodies; the least that it takes */
-#define RM_UPSTREAM__IDLE_S                 60L    /* idle connections are not used again after this */
-#define RM_UPSTREAM__LIFETIME_S             1800L  /* nor connections older than this: addresses behind a name change */
+#define RM_UPSTREAM__WIRE_BYTES (32 * RM_KIB) /* read from a direct connection at once */
+/* A head as it is sent: with what we and curl add. curl 7.88 forgets what is left of a bodyless request's head that
+ * neither the socket's first write nor this buffer of its own takes. */
+#define RM_UPSTREAM__REQUEST_HEAD_BYTES_MAX (RM_UPSTREAM_REQUEST_HEAD_BYTES_MAX + RM_KIB)
+#define RM_UPSTREAM__SEND_BYTES             ((long)RM_UPSTREAM__REQUEST_HEAD_BYTES_MAX)
+#define RM_UPSTREAM__IDLE_S                 60L   /* idle connections are not used again after this */
+#define RM_UPSTREAM__LIFETIME_S             1800L /* nor connections older than this: addresses behind a name change */
 #define RM_UPSTREAM__KEPT_BYTES_MAX         (8 * RM_KIB) /* scratch memory that a spare call may keep */
 #define RM_UPSTREAM__METHOD_BYTES_MAX       16
 #define RM_UPSTREAM__BUDGET_WINDOW_S        10

@@ -559,7 +559,7 @@ static void shrink_sockets(int port)
 /* A head that the socket does not take at once, again and again on a kept connection. */
 static void test_head_in_pieces(void **state)
 {
-    enum { MANY = 30 * 1024, LINES = 4 };
+    enum { MANY = 15 * 1024, LINES = 4 };
     static char filler[MANY];
     bench b;
     char url[64];
@@ -582,6 +582,32 @@ static void test_head_in_pieces(void **state)
         shrink_sockets(port);
     }
     assert_int_equal(rm_upstream_client_stats(b.client).connections_opened, 1);
+    bench_close(&b);
+    close(fd);
+    close(listener);
+}
+
+/* A head of exactly the limit goes out whole, in pieces as well; one byte more is refused. */
+static void test_head_at_the_limit(void **state)
+{
+    static char filler[RM_UPSTREAM_REQUEST_HEAD_BYTES_MAX + 1];
+    bench b;
+    asked a = {0};
+    char url[64];
+    int port, fd = -1, listener = listen_small(&port);
+
+    (void)state;
+    memset(filler, 'x', sizeof(filler));
+    size_t room = RM_UPSTREAM_REQUEST_HEAD_BYTES_MAX - (size_t)snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
+    rm_header header = {RM_SLICE("X"), rm_slice_make(filler, room - sizeof("X: \r\n") + 1)};
+    rm_upstream_request request = {.method = "GET", .url = url, .headers = &header, .header_count = 1};
+    bench_open(&b, NULL);
+    assert_int_equal(ask_start(&b, &a, &request), RM_OK);
+    assert_true(read_late(&b, &a, listener, &fd) > header.value.len);
+    bench_until(&b, &a.dones, 1);
+    assert_int_equal(a.result.status, RM_OK);
+    header.value.len++;
+    assert_int_equal(ask_start(&b, &a, &request), RM_ETOOBIG);
     bench_close(&b);
     close(fd);
     close(listener);
@@ -722,6 +748,7 @@ int main(void)
         cmocka_unit_test(test_damaged_coding),
         cmocka_unit_test(test_direct_coding),
         cmocka_unit_test(test_head_in_pieces),
+        cmocka_unit_test(test_head_at_the_limit),
         cmocka_unit_test(test_stale_connection),
         cmocka_unit_test(test_stale_connections),
         cmocka_unit_test(test_stale_connection_large_body),
