@@ -102,6 +102,30 @@ bool rm_slice_split(rm_slice *rest, char sep, rm_slice *ret_part);
 /* First place of `needle`, NULL if none. */
 const char *rm_slice_find(rm_slice text, rm_slice needle);
 
+/* ---- eight bytes at once ----------------------------------------------------------------------------------------- */
+
+/* For scans of plain text: bit 7 of each byte that is so, and perhaps of bytes behind one that is. Not zero thus means
+ * "look closer". Any thread; Mycroft's test for a zero byte. */
+#define RM_WORD_ONES  0x0101010101010101ULL
+#define RM_WORD_HIGHS 0x8080808080808080ULL
+
+static inline uint64_t rm_word_load(const void *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+static inline uint64_t rm_word_has(uint64_t word, unsigned char c)
+{
+    word ^= RM_WORD_ONES * c;
+    return (word - RM_WORD_ONES) & ~word & RM_WORD_HIGHS;
+}
+/* Bytes below `limit`, at most 0x80. */
+static inline uint64_t rm_word_below(uint64_t word, unsigned char limit)
+{
+    return (word - RM_WORD_ONES * limit) & ~word & RM_WORD_HIGHS;
+}
+
 /* ---- reading numbers and units ----------------------------------------------------------------------------------- */
 
 rm_status rm_parse_u64(rm_slice text, uint64_t *ret_value) RM_WARN_UNUSED;  /* digits only; RM_EPARSE */
@@ -123,13 +147,35 @@ struct rm_buf {
 };
 
 void rm_buf_init(rm_buf *buf, size_t bytes_max);
-void rm_buf_deinit(rm_buf *buf);                                   /* also fine on zeroed memory */
-void rm_buf_clear(rm_buf *buf);                                    /* keeps the memory, forgets a failure */
-rm_status rm_buf_reserve(rm_buf *buf, size_t more) RM_WARN_UNUSED; /* RM_ENOMEM, RM_ETOOBIG */
-rm_status rm_buf_append(rm_buf *buf, const void *ptr, size_t len);
-rm_status rm_buf_append_slice(rm_buf *buf, rm_slice slice);
-rm_status rm_buf_append_cstr(rm_buf *buf, const char *text);
-rm_status rm_buf_append_char(rm_buf *buf, char c);
+/* A buffer over memory of the caller's: it never grows and is not to be deinit'ed. */
+static inline rm_buf rm_buf_over(char *memory, size_t bytes)
+{
+    return (rm_buf){.ptr = memory, .cap = bytes, .max = bytes};
+}
+void rm_buf_deinit(rm_buf *buf);                                        /* also fine on zeroed memory */
+void rm_buf_clear(rm_buf *buf);                                         /* keeps the memory, forgets a failure */
+rm_status rm_buf_reserve(rm_buf *buf, size_t more) RM_WARN_UNUSED;      /* RM_ENOMEM, RM_ETOOBIG */
+rm_status rm_buf_append_slow(rm_buf *buf, const void *ptr, size_t len); /* rm_buf_append where it must grow */
+static inline rm_status rm_buf_append(rm_buf *buf, const void *ptr, size_t len)
+{
+    if (buf->status != RM_OK || len == 0 || len > buf->cap - buf->len)
+        return rm_buf_append_slow(buf, ptr, len);
+    memcpy(buf->ptr + buf->len, ptr, len);
+    buf->len += len;
+    return RM_OK;
+}
+static inline rm_status rm_buf_append_slice(rm_buf *buf, rm_slice slice)
+{
+    return rm_buf_append(buf, slice.ptr, slice.len);
+}
+static inline rm_status rm_buf_append_cstr(rm_buf *buf, const char *text)
+{
+    return rm_buf_append(buf, text, strlen(text));
+}
+static inline rm_status rm_buf_append_char(rm_buf *buf, char c)
+{
+    return rm_buf_append(buf, &c, 1);
+}
 rm_status rm_buf_append_u64(rm_buf *buf, uint64_t value);
 rm_status rm_buf_append_i64(rm_buf *buf, int64_t value);
 /* Money: plain decimal, up to 12 places, no trailing zeros, never an exponent: "0", "0.00045", "12.5". */

@@ -23,7 +23,7 @@
 
 /* exchange */
 #define RM_EXCHANGE_ARENA_BYTES_MAX  (128 * RM_MIB) /* all scratch memory of one request */
-#define RM_ARENA_BLOCK_BYTES         (2 * RM_KIB)
+#define RM_ARENA_BLOCK_BYTES         (4 * RM_KIB)
 #define RM_ARENA_POOL_BLOCKS_MAX     256            /* spare blocks a loop keeps */
 #define RM_RESPONSE_BUFFER_BYTES_MAX (8 * RM_MIB)   /* a JSON answer held back to state its cost; longer ones flow */
 #define RM_STREAM_UPLOAD_HIGH_BYTES  (256 * RM_KIB) /* unread upload of an unknown path */

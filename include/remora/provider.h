@@ -26,6 +26,7 @@ typedef struct rm_body_cache {
 typedef struct rm_request_info {
     rm_op op;
     const rm_json *root;
+    size_t body_bytes; /* of the text that `root` was read from */
     rm_slice model;
     bool stream;
     bool include_usage;      /* the caller asked for the usage chunk (chat, completions) */

@@ -51,7 +51,7 @@ rm_status rm_buf_reserve(rm_buf *buf, size_t more)
     return grow(buf, more);
 }
 
-rm_status rm_buf_append(rm_buf *buf, const void *ptr, size_t len)
+rm_status rm_buf_append_slow(rm_buf *buf, const void *ptr, size_t len)
 {
     rm_status status = rm_buf_reserve(buf, len);
     if (status != RM_OK || len == 0)
@@ -59,24 +59,6 @@ rm_status rm_buf_append(rm_buf *buf, const void *ptr, size_t len)
     memcpy(buf->ptr + buf->len, ptr, len);
     buf->len += len;
     return RM_OK;
-}
-
-rm_status rm_buf_append_slice(rm_buf *buf, rm_slice slice)
-{
-    return rm_buf_append(buf, slice.ptr, slice.len);
-}
-
-rm_status rm_buf_append_cstr(rm_buf *buf, const char *text)
-{
-    return rm_buf_append(buf, text, strlen(text));
-}
-
-rm_status rm_buf_append_char(rm_buf *buf, char c)
-{
-    rm_status status = rm_buf_reserve(buf, 1);
-    if (status == RM_OK)
-        buf->ptr[buf->len++] = c;
-    return status;
 }
 
 #define U64_DIGITS_MAX 20

@@ -35,6 +35,18 @@ static inline bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
+static size_t plain_run(const unsigned char *bytes, size_t at, size_t len)
+{
+    for (; at + 8 <= len; at += 8) {
+        uint64_t word = rm_word_load(bytes + at);
+        if (rm_word_below(word, 0x20) | rm_word_has(word, '"') | rm_word_has(word, '\\') | (word & RM_WORD_HIGHS))
+            break;
+    }
+    while (at < len && is_plain(bytes[at]))
+        at++;
+    return at;
+}
+
 static void append_control(rm_buf *buf, unsigned char c)
 {
     static const char shorts[] = {
@@ -56,8 +68,7 @@ rm_status rm_buf_append_json_escaped(rm_buf *buf, rm_slice text)
     const unsigned char *bytes = (const unsigned char *)text.ptr;
     for (size_t at = 0; at < text.len && buf->status == RM_OK;) {
         size_t begin = at;
-        while (at < text.len && is_plain(bytes[at]))
-            at++;
+        at = plain_run(bytes, at, text.len);
         rm_buf_append(buf, text.ptr + begin, at - begin);
         if (at == text.len)
             break;

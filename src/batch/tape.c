@@ -71,11 +71,22 @@ static size_t common_suffix(rm_slice a, rm_slice b, size_t prefix)
     return len;
 }
 
+/* Bytes up to and with the first empty line. The C library looks for one byte much faster than for two. */
+static size_t event_len(rm_slice text)
+{
+    const char *at = text.ptr, *end = text.ptr + text.len;
+    while (at && at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
+        at++;
+        if (at < end && *at == '\n')
+            return (size_t)(at - text.ptr) + 1;
+    }
+    return text.len;
+}
+
 /* What repeats is an event; busy turns bring several in one chunk. */
 static rm_slice take_part(rm_slice *rest)
 {
-    const char *gap = rm_slice_find(*rest, RM_SLICE("\n\n"));
-    size_t len = gap ? (size_t)(gap - rest->ptr) + 2 : rest->len;
+    size_t len = event_len(*rest);
     rm_slice part = {rest->ptr, len};
     *rest = (rm_slice){rest->ptr + len, rest->len - len};
     return part;
@@ -87,7 +98,11 @@ static rm_status add_part(rm_tape *tape, uint32_t flags, rm_slice before, rm_sli
     size_t suffix = common_suffix(before, now, prefix);
     mark head = {flags, (uint32_t)prefix, (uint32_t)(now.len - prefix - suffix), (uint32_t)suffix};
     char text[MARK_BYTES_MAX];
-    rm_buf_append(&tape->text, text, (size_t)(put_mark(text, &head) - text));
+    size_t mark_len = (size_t)(put_mark(text, &head) - text);
+    rm_status status = rm_buf_reserve(&tape->text, mark_len + head.middle);
+    if (status != RM_OK)
+        return status;
+    rm_buf_append(&tape->text, text, mark_len);
     return rm_buf_append(&tape->text, now.ptr + prefix, head.middle);
 }
 

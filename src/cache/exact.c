@@ -9,6 +9,7 @@
 
 #define KEY_VERSION         "remora exact 1"
 #define CANONICAL_BYTES_MAX (RM_BODY_BYTES_MAX + 64 * RM_KIB)
+#define IDENTITY_BYTES      128 /* the first parts, but for the texts that they hold */
 #define HTTP_OK             200
 #define MS_A_SECOND         1000ULL
 
@@ -40,7 +41,11 @@ rm_status rm_exact_key_make(const rm_request_info *info, rm_slice upstream, cons
 {
     rm_buf text;
     rm_buf_init(&text, CANONICAL_BYTES_MAX);
-    rm_status status = append_identity(info, upstream, tenant, name_space, variant, &text);
+    /* Most bodies are no shorter than their canonical text. */
+    rm_status status =
+        rm_buf_reserve(&text, info->body_bytes + IDENTITY_BYTES + upstream.len + name_space.len + variant.len);
+    if (!status)
+        status = append_identity(info, upstream, tenant, name_space, variant, &text);
     if (!status) {
         rm_slice canonical = rm_arena_dup(arena, rm_buf_slice(&text));
         if (canonical.ptr)

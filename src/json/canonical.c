@@ -30,27 +30,11 @@ static rm_status write_value(canon *c, yyjson_val *val);
 
 /* ---- strings ----------------------------------------------------------------------------------------------------- */
 
-#define ONES  0x0101010101010101ULL
-#define HIGHS 0x8080808080808080ULL
-
-static inline uint64_t has_zero_byte(uint64_t x)
-{
-    return (x - ONES) & ~x & HIGHS;
-}
-
-/* Not zero if one of eight bytes is a control, a quote or a backslash. May err towards yes, never towards no. */
-static inline uint64_t needs_escape(uint64_t x)
-{
-    uint64_t control = (x - ONES * 0x20) & ~x & HIGHS;
-    return control | has_zero_byte(x ^ ONES * '"') | has_zero_byte(x ^ ONES * '\\');
-}
-
 static inline size_t plain_run(const char *text, size_t at, size_t len)
 {
     for (; at + 8 <= len; at += 8) {
-        uint64_t word;
-        memcpy(&word, text + at, 8);
-        if (needs_escape(word))
+        uint64_t word = rm_word_load(text + at);
+        if (rm_word_below(word, 0x20) | rm_word_has(word, '"') | rm_word_has(word, '\\'))
             break;
     }
     while (at < len && (unsigned char)text[at] >= 0x20 && text[at] != '"' && text[at] != '\\')

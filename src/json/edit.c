@@ -22,23 +22,12 @@ static inline bool at_char(const scanner *s, char c)
     return s->at < s->len && s->text[s->at] == c;
 }
 
-#define ONES  0x0101010101010101ULL
-#define HIGHS 0x8080808080808080ULL
-
-/* Not zero if one of eight bytes is `c`. */
-static inline uint64_t has_byte(uint64_t word, unsigned char c)
-{
-    word ^= ONES * c;
-    return (word - ONES) & ~word & HIGHS;
-}
-
 /* Up to the next quote or backslash, or the end; most of a request's bytes are passed here. */
 static size_t plain_run(const char *text, size_t at, size_t len)
 {
     for (; at + 8 <= len; at += 8) {
-        uint64_t word;
-        memcpy(&word, text + at, 8);
-        if (has_byte(word, '"') | has_byte(word, '\\'))
+        uint64_t word = rm_word_load(text + at);
+        if (rm_word_has(word, '"') | rm_word_has(word, '\\'))
             break;
     }
     while (at < len && text[at] != '"' && text[at] != '\\')

@@ -294,8 +294,8 @@ rm_status rm_provider_clean_event(rm_op op, const rm_sse_event *event, const rm_
 
 rm_status rm_provider_set_event_cost(rm_op op, const rm_sse_event *event, double cost_usd, rm_buf *out)
 {
-    rm_buf cost, data;
-    rm_buf_init(&cost, 64);
+    char digits[64];
+    rm_buf cost = rm_buf_over(digits, sizeof(digits)), data;
     rm_buf_init(&data, event->data.len + 256);
     rm_status status = rm_buf_append_usd(&cost, cost_usd);
     if (status == RM_OK)
@@ -306,7 +306,6 @@ rm_status rm_provider_set_event_cost(rm_op op, const rm_sse_event *event, double
     else if (status == RM_EPARSE || status == RM_ETOOBIG)
         status = rm_buf_append_slice(out, event->raw);
     rm_buf_deinit(&data);
-    rm_buf_deinit(&cost);
     return status;
 }
 

@@ -358,6 +358,7 @@ rm_status rm_provider_read_request(rm_op op, rm_slice body, rm_arena *arena, rm_
     rm_request_info info = {
         .op = op,
         .root = root,
+        .body_bytes = body.len,
         .usage_injectable = chunks,
         .sampled = chunks || op == RM_OP_RESPONSES || op == RM_OP_MESSAGES,
         .choices = 1,

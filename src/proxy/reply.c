@@ -41,11 +41,10 @@ void rm_reply__add_usd(rm_reply_head *reply, rm_slice name, double usd)
         rm_reply__add(reply, name, RM_SLICE("0"));
         return;
     }
-    rm_buf text;
-    rm_buf_init(&text, 64);
+    char digits[64];
+    rm_buf text = rm_buf_over(digits, sizeof(digits));
     if (rm_buf_append_usd(&text, usd) == RM_OK)
         add_text(reply, name, text.ptr, text.len);
-    rm_buf_deinit(&text);
 }
 
 void rm_reply__add_remora(rm_reply_head *reply, const rm_exchange *exchange, bool with_cost)
