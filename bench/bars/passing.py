@@ -3,11 +3,16 @@
 from common import Bench, differences, median
 
 
+def nginx_before(bench, mock, name, more=""):
+    """(pid of the worker, port) of an nginx that passes on to the mock over kept connections."""
+    return bench.nginx(f"proxy_pass http://m; proxy_http_version 1.1; proxy_set_header Connection ''; {more}",
+                       f"upstream m {{ server 127.0.0.1:{mock}; keepalive 1024; keepalive_requests 100000000; }}\n", name=name)
+
+
 def throughput(bench):
     mock = bench.mock("--canned", name="canned")
     remora, port, _ = bench.remora(mock, name="through")
-    worker, nginx = bench.nginx("proxy_pass http://m; proxy_http_version 1.1; proxy_set_header Connection '';",
-                                f"upstream m {{ server 127.0.0.1:{mock}; keepalive 256; keepalive_requests 100000000; }}\n")
+    worker, nginx = nginx_before(bench, mock, "nginx")
     common = ["--connections", 64, "--rounds", bench.options.rounds, "--duration", bench.options.duration, "--warmup", "500ms",
               "--repeat-share", 0, "--pad", 1024, "--api-key", "sk-bench", "--vs", f"http://127.0.0.1:{nginx}/v1",
               "--pid", remora.pid, "--vs-pid", worker]
@@ -43,8 +48,13 @@ def throughput(bench):
 def streams(bench):
     mock = bench.mock("--ttft", "100ms", "--tps", "20", "--tokens", "40", name="streams")
     remora, port, _ = bench.remora(mock, name="streaming")
-    load = bench.load(port, "--vs", f"http://127.0.0.1:{mock}/v1", "--streams", 500, "--repeat-share", 0, "--stagger", "2s",
-                      "--rounds", max(3, bench.options.rounds // 2), "--duration", "8s", "--warmup", "3s", "--api-key", "sk-bench")
+    _, nginx = nginx_before(bench, mock, "nginx-streaming", "proxy_buffering off;")
+    common = ["--vs", f"http://127.0.0.1:{mock}/v1", "--streams", 500, "--repeat-share", 0, "--stagger", "2s",
+              "--rounds", bench.options.rounds, "--duration", "6s", "--warmup", "3s", "--api-key", "sk-bench"]
+    other = bench.load(nginx, *common)
+    load = bench.load(port, *common)
+    bench.fact("500 streams, nginx's own added time to first token, p50, p99 (us)",
+               [round(median(differences(other, metric))) for metric in ("ttft_p50_us", "ttft_p99_us")])
     for metric in ("ttft_p50_us", "ttft_p99_us", "gap_p99_us"):
         bench.fact(f"500 streams, {metric}: Remora, direct", [round(t["median"][metric]) for t in load["targets"]])
     bench.bar("500 streams, added time to first token, p99", median(differences(load, "ttft_p99_us")), 1000, unit=" us")
