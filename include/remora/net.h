@@ -10,7 +10,7 @@
 
 typedef struct rm_loop rm_loop;
 
-rm_status rm_loop_create(unsigned index, rm_loop **ret_loop) RM_WARN_UNUSED; /* RM_ENOMEM, RM_EIO */
+rm_status rm_loop_create(unsigned index, rm_loop **ret_loop) RM_WARN_UNUSED; /* RM_ENOMEM, RM_EIO (logged) */
 void rm_loop_destroy(rm_loop *loop); /* after rm_loop_run has returned; closes what is left; NULL is fine */
 /* Until rm_loop_stop; the calling thread becomes the loop's, and SIGPIPE is blocked in it from then on. */
 void rm_loop_run(rm_loop *loop);

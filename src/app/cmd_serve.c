@@ -174,6 +174,12 @@ static rm_status start_admin(server *self, const rm_config *config)
     return RM_OK;
 }
 
+/* What the system refused (an address, a file, a folder in use) was said where it happened, by name and reason. */
+static bool is_said(rm_status status)
+{
+    return status == RM_EIO || status == RM_ELOCKED;
+}
+
 static rm_status start(server *self)
 {
     const rm_config *config = self->settings->config;
@@ -191,7 +197,8 @@ static rm_status start(server *self)
     if (status == RM_OK)
         status = rm_app_loops_start(self->loops);
     if (status != RM_OK) {
-        rm_log(RM_LOG_ERROR, "app", "cannot start: %s", rm_status_text(status));
+        if (!is_said(status))
+            rm_log(RM_LOG_ERROR, "app", "cannot start: %s", rm_status_text(status));
         return status;
     }
     atomic_store(&self->ready, true);

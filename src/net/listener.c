@@ -195,6 +195,7 @@ rm_status rm_listener_open(rm_loop *loop, const char *address, const rm_server_o
     rm_listener *listener;
     rm_address parsed;
     rm_status status = rm_net__address_parse(address, &parsed);
+    int code;
 
     if (status != RM_OK)
         return status;
@@ -216,7 +217,9 @@ rm_status rm_listener_open(rm_loop *loop, const char *address, const rm_server_o
         memcpy(listener->unix_path, parsed.sock.un.sun_path, sizeof(listener->unix_path));
     rm_list_init(&listener->conns);
     rm_map_init(&listener->addresses);
-    if (uv_poll_init(&loop->uv, &listener->poll, listener->fd) != 0) {
+    code = uv_poll_init(&loop->uv, &listener->poll, listener->fd);
+    if (code != 0) {
+        rm_log(RM_LOG_ERROR, "net", "cannot listen on %s: %s", address, uv_strerror(code));
         close(listener->fd);
         rm_free(listener);
         return RM_EIO;

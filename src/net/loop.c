@@ -157,8 +157,10 @@ static rm_status handles_init(rm_loop *loop)
 {
     int code = uv_async_init(&loop->uv, &loop->wake, on_wake);
 
-    if (code != 0)
+    if (code != 0) {
+        rm_log(RM_LOG_ERROR, "net", "cannot make loop %u: %s", loop->index, uv_strerror(code));
         return rm_net__uv_status(code);
+    }
     uv_prepare_init(&loop->uv, &loop->prepare);
     uv_check_init(&loop->uv, &loop->check);
     uv_idle_init(&loop->uv, &loop->idle);
@@ -172,6 +174,7 @@ rm_status rm_loop_create(unsigned index, rm_loop **ret_loop)
 {
     rm_loop *loop = rm_calloc(1, sizeof(*loop));
     rm_status status = RM_ENOMEM;
+    int code;
 
     if (!loop)
         return RM_ENOMEM;
@@ -184,9 +187,12 @@ rm_status rm_loop_create(unsigned index, rm_loop **ret_loop)
     loop->arenas = rm_arena_pool_create();
     if (!loop->arenas)
         goto fail_pool;
-    status = rm_net__uv_status(uv_loop_init(&loop->uv));
-    if (status != RM_OK)
+    code = uv_loop_init(&loop->uv);
+    if (code != 0) {
+        rm_log(RM_LOG_ERROR, "net", "cannot make loop %u: %s", index, uv_strerror(code));
+        status = rm_net__uv_status(code);
         goto fail_loop;
+    }
     status = handles_init(loop);
     if (status != RM_OK)
         goto fail_handles;

@@ -101,6 +101,8 @@ static rm_status generation_create(rm_worker *worker, rm_settings *settings, rm_
     for (size_t i = 0; i < count; i++) {
         rm_status status = make_client(worker, config, &config->upstreams[i], &generation->clients[i]);
         if (status != RM_OK) {
+            rm_log(RM_LOG_ERROR, "proxy", "no client for the upstream %s on loop %u: %s", config->upstreams[i].name,
+                   rm_loop_index(worker->loop), rm_status_text(status));
             generation->clients_open++;
             while (i-- > 0)
                 rm_upstream_client_close(generation->clients[i], on_client_closed, generation);
