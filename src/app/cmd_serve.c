@@ -228,13 +228,16 @@ static void flush_ledger(server *self)
 }
 
 /* What a running process cannot change is said, not done. */
-static void warn_about_fixed(const rm_config *now, const rm_config *next)
+static rm_status keep_fixed(const rm_config *now, rm_config *next)
 {
     rm_buf paths;
     rm_buf_init(&paths, 4 * RM_KIB);
-    if (rm_config_restart_needed(now, next, &paths) == RM_OK && paths.len)
-        rm_log(RM_LOG_WARN, "app", "%.*s: changes at the next start only", (int)paths.len, paths.ptr);
+    rm_status status = rm_app_keep_fixed(now, next, &paths);
+    if (status == RM_OK && paths.len)
+        rm_log(RM_LOG_WARN, "app", "changed in the file, but need a restart (the old values stay in force): %.*s",
+               (int)paths.len, paths.ptr);
     rm_buf_deinit(&paths);
+    return status;
 }
 
 static void reload(server *self)
@@ -246,8 +249,13 @@ static void reload(server *self)
         return;
     }
     rm_settings *old = self->settings;
-    warn_about_fixed(old->config, next->config);
-    rm_status status = rm_app_loops_configure(self->loops, next);
+    rm_status status = keep_fixed(old->config, next->config);
+    if (status != RM_OK) {
+        rm_log(RM_LOG_ERROR, "app", "the configuration was not reloaded: %s", rm_status_text(status));
+        rm_settings_unref(next);
+        return;
+    }
+    status = rm_app_loops_configure(self->loops, next);
     if (status != RM_OK)
         rm_log(RM_LOG_ERROR, "app", "some loops keep the old configuration: %s", rm_status_text(status));
     pthread_mutex_lock(&self->lock);

@@ -1,4 +1,4 @@
-/* The running program: what cmd_serve.c wires and loops.c runs. Private to app. */
+/* The running program: what cmd_serve.c wires, loops.c runs and reload.c keeps. Private to app. */
 #ifndef REMORA_APP_SERVE_H
 #define REMORA_APP_SERVE_H
 
@@ -6,6 +6,14 @@
 
 #include "remora/admin.h"
 #include "remora/proxy.h"
+
+/* ---- reload.c ---- */
+
+/* Gives `next`, which nobody else has yet, the values of `now` for the options that a running process cannot change
+ * (marked so in config/table.c), and appends the paths of those that differed to `ret_paths`. RM_ENOMEM, RM_ETOOBIG. */
+rm_status rm_app_keep_fixed(const rm_config *now, rm_config *next, rm_buf *ret_paths) RM_WARN_UNUSED;
+
+/* ---- loops.c ---- */
 
 typedef struct rm_app_loops rm_app_loops;
 

@@ -27,6 +27,23 @@ def test_sighup_with_a_mistake_keeps_the_old(remora, client):
     assert ask(client).status_code == 200 and remora.child.poll() is None
 
 
+def test_sighup_keeps_what_only_a_restart_can_change(remora, client):
+    """Said each time, in one line, and /api/config shows what is in force."""
+    before = httpx.get(remora.admin + "/api/config").json()
+    remora.write_config(listen="127.0.0.1:1", loops=3, cache={"exact": {"bytes_max": "1GiB", "mode": "off"}},
+                        log={"access": "off"})
+    for turn in (1, 2):
+        remora.signal(signal.SIGHUP)
+        eventually(lambda: remora.text().count("configuration reloaded") == turn)
+        warned = [line for line in remora.text().splitlines() if "need a restart" in line]
+        assert len(warned) == turn and "listen, loops, cache.exact.bytes_max, log.access" in warned[-1]
+        after = httpx.get(remora.admin + "/api/config").json()
+        assert after["cache"]["exact"]["mode"] == "off"
+        after["cache"]["exact"]["mode"] = "serve"
+        assert after == before
+    assert cache_of(ask(client)) == "BYPASS" and eventually(remora.access)
+
+
 def test_sighup_drops_nothing(remora, upstream):
     upstream.delay = 0.01
     stop, failures, done = threading.Event(), [], []
