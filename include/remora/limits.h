@@ -71,6 +71,19 @@
 #define RM_METRIC_SERIES_MAX    512           /* of one labelled family; the rest become "other" */
 #define RM_LEDGER_ROWS_MAX      8192          /* unflushed rows per loop; the rest become "other" */
 
+/* embed */
+#define RM_EMBED_TEXT_BYTES_MAX   (1 * RM_MIB)  /* of one text; more is never looked at */
+#define RM_EMBED_VOCAB_BYTES_MAX  (32 * RM_MIB) /* tokenizer.json or vocab.txt */
+#define RM_EMBED_VOCAB_TOKENS_MAX 262144
+#define RM_EMBED_TOKEN_BYTES_MAX  400           /* of a vocabulary's entry: 100 characters */
+#define RM_EMBED_CONFIG_BYTES_MAX (1 * RM_MIB)  /* config.json and its like */
+#define RM_EMBED_HEADER_BYTES_MAX (16 * RM_MIB) /* the JSON at the head of a safetensors file */
+#define RM_EMBED_TENSORS_MAX      4096
+#define RM_EMBED_LAYERS_MAX       48
+#define RM_EMBED_HIDDEN_MAX       4096
+#define RM_EMBED_POSITIONS_MAX    8192
+#define RM_EMBED_BATCH_TOKENS_MAX 2048 /* encoded at once; also the longest text that an encoder takes */
+
 /* admin */
 #define RM_ADMIN_BODY_BYTES_MAX  (1 * RM_MIB)
 #define RM_ADMIN_CONNECTIONS_MAX 256
