@@ -33,7 +33,8 @@ typedef enum rm_counter {
     RM_COUNTER_COUNT
 } rm_counter;
 
-/* Stages whose failure was survived: remora_faults_total{stage}. */
+/* Stages whose failure was survived: remora_faults_total{stage}. Settling fails where a finished request's numbers find no
+ * place; a lost line or ledger row has a stage of its own. */
 #define RM_STAGE_MAP(X)                                                                               \
     X(DECODE, "decode") X(KEY, "key") X(LOOKUP, "lookup") X(MERGE, "merge") X(REPLAY, "replay")       \
     X(RECORD, "record") X(STORE, "store") X(SETTLE, "settle") X(LEDGER, "ledger") X(LOG, "log")
@@ -130,6 +131,8 @@ rm_status rm_observe_prometheus(rm_observe *observe, const rm_gauges *gauges, rm
 
 /* Takes the ledger rows gathered since the last time: any thread; the caller frees with rm_free. */
 rm_status rm_observe_take_ledger(rm_observe *observe, rm_ledger_row **ret_rows, size_t *ret_count);
+/* Rows that were taken and could not be stored, together: any thread. */
+void rm_observe_lose_ledger(rm_observe *observe, uint64_t rows);
 
 /* `remora report` and /api/report. */
 typedef struct rm_report rm_report;

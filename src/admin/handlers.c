@@ -53,8 +53,8 @@ static rm_status flush_ledger(const rm_admin_context *context)
 
     if (status != RM_OK)
         return status;
-    if (count > 0)
-        status = rm_store_ledger_add(context->store, rows, count);
+    if (count > 0 && (status = rm_store_ledger_add(context->store, rows, count)) != RM_OK)
+        rm_observe_lose_ledger(context->observe, count);
     rm_free(rows);
     if (status == RM_OK)
         status = rm_store_flush(context->store);

@@ -189,7 +189,7 @@ static rm_status start(server *self)
         return RM_ENOMEM;
     rm_status status = open_store(self, config);
     if (status == RM_OK)
-        status = rm_observe_create(config->log.access, config->loops + 1, &self->proxy.observe);
+        status = rm_observe_create(config->log.access, config->loops, &self->proxy.observe);
     if (status == RM_OK)
         status = rm_app_loops_create(&self->proxy, self->settings, &self->loops);
     if (status == RM_OK)
@@ -220,8 +220,7 @@ static void flush_ledger(server *self)
                        : self->proxy.store ? rm_store_ledger_add(self->proxy.store, rows, count)
                                            : RM_EIO;
     if (status != RM_OK) {
-        rm_observer_count(rm_observe_thread(self->proxy.observe, self->settings->config->loops),
-                          RM_COUNTER_LEDGER_DROPPED, count);
+        rm_observe_lose_ledger(self->proxy.observe, count);
         rm_log_limited(RM_LOG_WARN, "app", "%zu rows of the ledger were lost: %s", count, rm_status_text(status));
     }
     rm_free(rows);

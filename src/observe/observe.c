@@ -165,7 +165,8 @@ void rm_observer_settle(rm_observer *observer, const rm_receipt *receipt, uint64
     RM_CHECK((unsigned)receipt->outcome < RM_OUTCOME_COUNT);
     settle_counts(&observer->counts, receipt);
     settle_times(&observer->counts, receipt);
-    rm_observe__series_settle(&observer->series, receipt);
+    if (!rm_observe__series_settle(&observer->series, receipt))
+        rm_observer_fault(observer, RM_STAGE_SETTLE);
     if (observer->observe->log)
         settle_line(observer, receipt, wall_ms);
     if (rm_observe__is_model_call(receipt) && !rm_observe__ledger_settle(&observer->ledger, receipt, wall_ms)) {
@@ -188,4 +189,10 @@ rm_status rm_observe_take_ledger(rm_observe *observe, rm_ledger_row **ret_rows, 
     *ret_rows = rows;
     *ret_count = count;
     return RM_OK;
+}
+
+void rm_observe_lose_ledger(rm_observe *observe, uint64_t rows)
+{
+    atomic_fetch_add_explicit(&observe->ledger_lost, rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&observe->ledger_losses, 1, memory_order_relaxed);
 }

@@ -88,7 +88,8 @@ typedef struct rm_observe__series {
     uint16_t slots[RM_OBSERVE__SERIES_SLOTS]; /* index + 1 by hash; its thread's alone */
 } rm_observe__series;
 
-void rm_observe__series_settle(rm_observe__series *series, const rm_receipt *receipt);
+/* False: some of the numbers found no place. */
+bool rm_observe__series_settle(rm_observe__series *series, const rm_receipt *receipt);
 void rm_observe__series_deinit(rm_observe__series *series);
 
 /* ---- ledger ------------------------------------------------------------------------------------------------------ */
@@ -156,7 +157,8 @@ struct rm_observer {
 };
 
 struct rm_observe {
-    rm_observe__log *log; /* NULL: off */
+    rm_observe__log *log;                        /* NULL: off */
+    _Atomic uint64_t ledger_lost, ledger_losses; /* rows, and how often, after they were taken */
     unsigned threads;
     rm_observer *observers[RM_LOOPS_MAX];
 };

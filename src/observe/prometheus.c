@@ -278,18 +278,22 @@ static void put_counters(const rm_observe *observe, rm_buf *out)
         RM_STAGE_MAP(X)
 #undef X
     };
+    /* What other threads than the observers' lost: a line whose writing failed, rows that were taken. */
+    uint64_t lines = rm_observe__log_dropped(observe->log);
+    uint64_t elsewhere[RM_COUNTER_COUNT] = {
+        [RM_COUNTER_LOG_DROPPED] = lines, [RM_COUNTER_LEDGER_DROPPED] = rm_observe__get(&observe->ledger_lost)};
+    uint64_t faults[RM_STAGE_COUNT] = {
+        [RM_STAGE_LOG] = lines, [RM_STAGE_LEDGER] = rm_observe__get(&observe->ledger_losses)};
     for (unsigned i = 0; i < RM_COUNTER_COUNT; i++) {
         uint64_t value = total(observe, offsetof(rm_observe__counts, counters) + i * sizeof(rm_observe__count));
-        if (i == RM_COUNTER_LOG_DROPPED)
-            value += rm_observe__log_dropped(observe->log);
         put_family(out, counters[i].name, "counter", counters[i].help);
-        put_u64(out, counters[i].name, NULL, value);
+        put_u64(out, counters[i].name, NULL, value + elsewhere[i]);
     }
     put_family(out, "remora_faults_total", "counter", "Failures inside that were survived, by stage");
     for (unsigned i = 0; i < RM_STAGE_COUNT; i++) {
         labels set = {{{"stage", stages[i]}}};
         put_u64(out, "remora_faults_total", &set,
-                total(observe, offsetof(rm_observe__counts, faults) + i * sizeof(rm_observe__count)));
+                faults[i] + total(observe, offsetof(rm_observe__counts, faults) + i * sizeof(rm_observe__count)));
     }
 }
 

@@ -70,11 +70,11 @@ static rm_observe__upstream_series *find_upstream(rm_observe__series *series, rm
     return made;
 }
 
-void rm_observe__series_settle(rm_observe__series *series, const rm_receipt *receipt)
+bool rm_observe__series_settle(rm_observe__series *series, const rm_receipt *receipt)
 {
     bool asked = receipt->upstream_ns > 0 && receipt->upstream.len > 0 && receipt->outcome != RM_OUTCOME_MERGED;
     if (!asked)
-        return;
+        return true;
     rm_observe__upstream_series *upstream = find_upstream(series, receipt->upstream);
     if (upstream) {
         rm_observe__add(&upstream->answers[rm_observe__class_of(receipt->status)], 1);
@@ -82,15 +82,16 @@ void rm_observe__series_settle(rm_observe__series *series, const rm_receipt *rec
     }
     /* Names that the upstream refused are not worth a series: anybody can make them up. */
     if (!rm_observe__is_model_call(receipt) || receipt->status >= 400)
-        return;
+        return upstream != NULL;
     rm_observe__model_series *model = find_model(series, receipt);
     if (!model)
-        return;
+        return false;
     rm_observe__record(&model->duration, rm_observe__duration_bounds, receipt->upstream_ns);
     if (receipt->usage.input_tokens >= 0)
         rm_observe__record(&model->input_tokens, rm_observe__token_bounds, (uint64_t)receipt->usage.input_tokens);
     if (receipt->usage.output_tokens >= 0)
         rm_observe__record(&model->output_tokens, rm_observe__token_bounds, (uint64_t)receipt->usage.output_tokens);
+    return upstream != NULL;
 }
 
 void rm_observe__series_deinit(rm_observe__series *series)

@@ -73,6 +73,15 @@ def test_report(remora, client):
     assert json.loads(remora.run("report", "--json").stdout)["saved_usd"] == pytest.approx(found["saved_usd"])
 
 
+def test_lost_ledger_rows_are_counted(start, tmp_path):
+    """Without a store there is no ledger: the caller is served, the loss is told."""
+    (tmp_path / "data").write_text("a file where the folder should be", encoding="utf-8")
+    remora = start()
+    assert ask(httpx.Client(base_url=remora.base, timeout=60)).status_code == 200
+    eventually(lambda: remora.metric("remora_ledger_rows_dropped_total") == 1)
+    assert remora.metrics()['remora_faults_total{stage="ledger"}'] == 1
+
+
 def test_admin_refuses_strangers_names(remora):
     answer = httpx.get(remora.admin + "/api/report", headers={"host": "evil.example"})
     assert answer.status_code in (400, 403, 421)

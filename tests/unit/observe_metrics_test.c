@@ -154,6 +154,22 @@ static void test_counters(void **state)
     rm_observe_destroy(observe);
 }
 
+/* What the flusher could not store is said too, on top of what the threads themselves lost. */
+static void test_lost_ledger_rows(void **state)
+{
+    (void)state;
+    rm_observe *observe = make(1);
+    rm_observer_count(rm_observe_thread(observe, 0), RM_COUNTER_LEDGER_DROPPED, 1);
+    rm_observer_fault(rm_observe_thread(observe, 0), RM_STAGE_LEDGER);
+    rm_observe_lose_ledger(observe, 3);
+    rm_observe_lose_ledger(observe, 4);
+    char *text = scrape(observe);
+    check_has(text, "remora_ledger_rows_dropped_total 8");
+    check_has(text, "remora_faults_total{stage=\"ledger\"} 3");
+    rm_free(text);
+    rm_observe_destroy(observe);
+}
+
 /* ---- the format -------------------------------------------------------------------------------------------------- */
 
 static bool starts_with(const char *text, const char *prefix)
@@ -373,6 +389,7 @@ static void test_memory(void **state)
     char *text = scrape(observe);
     check_has(text, "remora_ledger_rows_dropped_total 1");
     check_has(text, "remora_faults_total{stage=\"ledger\"} 1");
+    check_has(text, "remora_faults_total{stage=\"settle\"} 1");
     check_has(text, "remora_cache_misses_total{kind=\"exact\"} 1");
     rm_free(text);
     rm_observe_destroy(observe);
@@ -382,9 +399,9 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_create_fails), cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_counters),      cmocka_unit_test(test_format),       cmocka_unit_test(test_series_cap),
-        cmocka_unit_test(test_refused_names), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_create_fails),     cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_counters),   cmocka_unit_test(test_lost_ledger_rows), cmocka_unit_test(test_format),
+        cmocka_unit_test(test_series_cap), cmocka_unit_test(test_refused_names),    cmocka_unit_test(test_threads),
 #ifdef REMORA_FAULTS
         cmocka_unit_test(test_memory),
 #endif
