@@ -134,6 +134,9 @@ rm_status rm_provider_error_body(rm_dialect dialect, int http_status, const char
 typedef struct rm_price {
     double input, cached_input, cache_write, output, batch_input, batch_output;
     int64_t context_tokens; /* -1: unknown */
+    /* Where other prices hold, by service tier and length of prompt. By length, then tier: the later one wins. */
+    const struct rm_provider__price_rule *rules;
+    size_t rule_count;
 } rm_price;
 
 typedef struct rm_prices rm_prices; /* model name -> price; immutable */
@@ -142,14 +145,18 @@ typedef struct rm_prices rm_prices; /* model name -> price; immutable */
 const rm_prices *rm_prices_built_in(void);
 const char *rm_prices_built_in_date(void);
 /* LiteLLM's cost map. Lenient: a model with unreadable prices is skipped and counted. Prices by length of prompt
- * (…_above_200k_tokens), service tier and modality are not looked at; a missing batch price is half the plain one.
+ * (…_above_200k_tokens) and service tier (…_flex, …_priority, …) are read; those by modality, lifetime of a cache write,
+ * hour and the lists `tiered_pricing` are not looked at. A missing batch price is half the plain one.
  * RM_EPARSE, RM_ETOOBIG (RM_PRICE_MAP_BYTES_MAX), RM_EIO, RM_ENOMEM. */
 rm_status rm_prices_load(const char *path, rm_prices **ret_prices, size_t *ret_skipped) RM_WARN_UNUSED;
 void rm_prices_destroy(rm_prices *prices);
 /* By exact name, then without a provider prefix ("openai/x"), then without a date suffix ("-2025-04-14", "-20250929",
  * "-latest"). NULL: unknown. */
 const rm_price *rm_prices_find(const rm_prices *prices, rm_slice model);
-/* Negative: unknown price or usage. Cached and written input at their own prices (input price if none). */
-double rm_price_cost(const rm_price *price, const rm_usage *usage);
+/* Negative: unknown price or usage. Cached and written input at their own prices (input price if none). The tier is the
+ * one that the answer names; any other or no tier, and each price that the tier lacks: the standard one. Above a length
+ * of prompt the whole request costs that length's price. LiteLLM's common calculation; those that it keeps for single
+ * providers (Fireworks and Perplexity without tiers) are not followed. */
+double rm_price_cost(const rm_price *price, const rm_usage *usage, rm_slice service_tier);
 
 #endif

@@ -108,7 +108,31 @@ extern const rm_provider__form rm_provider__form_completions; /* chunks.c */
 extern const rm_provider__form rm_provider__form_responses;   /* responses.c */
 extern const rm_provider__form rm_provider__form_messages;    /* messages.c */
 
-/* ---- prices_builtin.c -------------------------------------------------------------------------------------------- */
+/* ---- prices.c, prices_builtin.c ---------------------------------------------------------------------------------- */
+
+typedef enum rm_provider__price_kind {
+    RM_PRICE_INPUT = 0,
+    RM_PRICE_CACHED_INPUT,
+    RM_PRICE_CACHE_WRITE,
+    RM_PRICE_OUTPUT,
+    RM_PRICE_KINDS
+} rm_provider__price_kind;
+
+/* Those that LiteLLM's map knows prices of. */
+typedef enum rm_provider__price_tier {
+    RM_TIER_STANDARD = 0,
+    RM_TIER_FLEX,
+    RM_TIER_BALANCED,
+    RM_TIER_PRIORITY,
+    RM_TIER_ULTRAFAST
+} rm_provider__price_tier;
+
+/* What the prices are instead, for the whole request, at a service tier or above a length of the prompt or both. */
+typedef struct rm_provider__price_rule {
+    int64_t above_tokens;         /* holds for longer prompts than this; -1: for all */
+    rm_provider__price_tier tier; /* standard: for all */
+    double usd[RM_PRICE_KINDS];   /* negative: says nothing */
+} rm_provider__price_rule;
 
 typedef struct rm_provider__price_entry {
     rm_slice name;
@@ -119,6 +143,7 @@ struct rm_prices {
     const rm_provider__price_entry *entries; /* sorted by name (bytes) */
     size_t count;
     rm_provider__price_entry *own; /* what destroy frees; NULL: static */
+    rm_provider__price_rule *rules;
     char *names;
 };
 

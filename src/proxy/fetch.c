@@ -123,11 +123,11 @@ double rm_fetch__cost(const rm_fetch *fetch)
     const rm_config *config = fetch->generation->config;
     rm_price price;
     if (catalogue_price(config, fetch->requested_model, &price) || catalogue_price(config, fetch->answer.model, &price))
-        return rm_price_cost(&price, &fetch->answer.usage);
+        return rm_price_cost(&price, &fetch->answer.usage, fetch->answer.service_tier);
     const rm_price *listed = listed_price(fetch, fetch->answer.model);
     if (!listed)
         listed = listed_price(fetch, fetch->requested_model);
-    return listed ? rm_price_cost(listed, &fetch->answer.usage) : -1;
+    return listed ? rm_price_cost(listed, &fetch->answer.usage, fetch->answer.service_tier) : -1;
 }
 
 /* What is known now goes where the subscribers will look once they have seen the end or the usage chunk, on any loop:

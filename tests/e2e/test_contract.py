@@ -247,6 +247,33 @@ def test_a_streamed_miss_of_the_other_dialects_too(client, path, body):
     assert f'"cost":{MISS_USD}' in client.post(path, json=body).text
 
 
+@pytest.mark.parametrize("tier,usd", [("flex", 0.003125), ("priority", 0.0125), ("default", 0.00625), ("scale", 0.00625), (None, 0.00625)])
+def test_the_tier_that_the_answer_names_is_what_it_costs(client, upstream, tier, usd):
+    """1000 + 500 tokens at the built-in prices of gpt-5; the body asks for flex in every case."""
+    said = {"id": "c", "created": 1, "model": "gpt-5-2025-08-07", "service_tier": tier}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}
+
+    def script(request, answer):
+        end = {"index": 0, "finish_reason": "stop"}
+        if not request.json.get("stream"):
+            answer.whole({**said, "object": "chat.completion", "usage": usage,
+                          "choices": [{**end, "message": {"role": "assistant", "content": "x"}}]})
+            return
+        answer.begin_stream()
+        answer.event({**said, "object": "chat.completion.chunk", "choices": [{**end, "delta": {"role": "assistant", "content": "x"}}]})
+        answer.event({**said, "object": "chat.completion.chunk", "choices": [], "usage": usage})
+        answer.event("[DONE]")
+        answer.end_stream()
+
+    upstream.script = script
+    body = {**chat_body(f"tier {tier}"), "model": "gpt-5", "service_tier": "flex"}
+    miss, hit = ask(client, body), until_hit(lambda **h: ask(client, body, **h))
+    assert float(miss.headers["x-remora-cost-usd"]) == float(miss.headers["x-litellm-response-cost"]) == pytest.approx(usd)
+    assert (float(hit.headers["x-remora-cost-usd"]), float(hit.headers["x-remora-saved-usd"])) == (0, pytest.approx(usd))
+    streamed = {**body, **chat_body(f"tier {tier}, streamed", stream=True, stream_options={"include_usage": True}), "model": "gpt-5"}
+    assert events_of(ask(client, streamed))[-1]["usage"]["cost"] == pytest.approx(usd)
+
+
 def test_merged_in_both_forms(remora, upstream):
     upstream.delay = 0.7
     bodies = [chat_body(), chat_body(stream=True), chat_body(stream=True, stream_options={"include_usage": True})]

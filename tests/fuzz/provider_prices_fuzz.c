@@ -33,8 +33,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rm_prices_load(path, &prices, &skipped) != RM_OK)
         return 0;
     const rm_price *price = rm_prices_find(prices, RM_SLICE("openai/gpt-4o-2024-11-20"));
-    if (price)
-        RM_CHECK(!isnan(rm_price_cost(price, &usage)));
+    static const char *const tiers[] = {NULL, "default", "flex", "balanced", "priority", "ultrafast"};
+    for (size_t i = 0; price && i < 2 * RM_COUNT(tiers); i++) {
+        usage.input_tokens = i < RM_COUNT(tiers) ? 7 : 1000000;
+        RM_CHECK(!isnan(rm_price_cost(price, &usage, rm_slice_cstr(tiers[i % RM_COUNT(tiers)]))));
+    }
     (void)rm_prices_find(prices, rm_slice_make((const char *)data, size));
     rm_prices_destroy(prices);
     return 0;
