@@ -6,6 +6,7 @@
  * goes with the op; the model stands in the body. The key is the hash of all of it and only finds the record: a hit
  * compares the bytes. */
 #include "remora/cache.h"
+#include "remora/echo.h"
 
 #define KEY_VERSION         "remora exact 1"
 #define CANONICAL_BYTES_MAX (RM_BODY_BYTES_MAX + 64 * RM_KIB)
@@ -128,27 +129,57 @@ static rm_status convert(const rm_record *record, const rm_request_info *info, r
     return status;
 }
 
+static void take_over(rm_buf *scratch, rm_buf *other, rm_slice *ret_content)
+{
+    rm_buf_deinit(scratch);
+    *scratch = *other;
+    *ret_content = rm_buf_slice(scratch);
+}
+
+static rm_status refresh_ids(const rm_request_info *info, uint64_t now_ms, rm_rng *rng, rm_buf *scratch,
+                             rm_slice *content)
+{
+    rm_buf fresh;
+    rm_buf_init(&fresh, scratch->max);
+    rm_status status = rm_provider_refresh_ids(info->op, info->stream, *content, now_ms / MS_A_SECOND, rng, &fresh);
+    if (status)
+        rm_buf_deinit(&fresh);
+    else
+        take_over(scratch, &fresh, content);
+    return status;
+}
+
+/* What the answer repeats of the first caller's request becomes this one's: that one may be another tenant. */
+static rm_status set_echo(const rm_request_info *info, rm_buf *scratch, rm_slice *content)
+{
+    rm_arena arena;
+    rm_echo echo;
+    rm_buf own;
+    rm_arena_init(&arena, NULL, RM_EXCHANGE_ARENA_BYTES_MAX);
+    rm_buf_init(&own, scratch->max);
+    rm_status status = rm_provider_read_echo(info, &arena, &echo);
+    if (!status)
+        status = rm_provider_set_echo(&echo, info->stream, *content, &own);
+    rm_arena_deinit(&arena);
+    if (status)
+        rm_buf_deinit(&own);
+    else
+        take_over(scratch, &own, content);
+    return status == RM_ENOTFOUND ? RM_OK : status;
+}
+
 rm_status rm_exact_render(const rm_record *record, const rm_request_info *info, const rm_config *config,
                           uint64_t now_ms, rm_rng *rng, rm_buf *scratch, rm_slice *ret_content)
 {
     rm_slice content;
-    rm_buf fresh;
     rm_status status = convert(record, info, scratch, &content);
-    if (status || !config->cache.exact.fresh_ids) {
-        if (!status)
-            *ret_content = content;
-        return status;
-    }
-    rm_buf_init(&fresh, scratch->max);
-    status = rm_provider_refresh_ids(info->op, info->stream, content, now_ms / MS_A_SECOND, rng, &fresh);
-    if (status) {
-        rm_buf_deinit(&fresh);
-        return status;
-    }
-    rm_buf_deinit(scratch);
-    *scratch = fresh;
-    *ret_content = rm_buf_slice(scratch);
-    return RM_OK;
+    if (!status && rm_provider_echoes(info->op))
+        status = set_echo(info, scratch, &content);
+    if (!status && config->cache.exact.fresh_ids)
+        status = refresh_ids(info, now_ms, rng, scratch, &content);
+    if (!status)
+        *ret_content = content;
+    return status;
 }
 
 /* ---- store ------------------------------------------------------------------------------------------------------- */

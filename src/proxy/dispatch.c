@@ -1,11 +1,27 @@
 /* From a decided request to the flight that will bring its answer: somebody else's, or one of its own. */
 #include "proxy_internal.h"
 
-static bool join(rm_exchange *exchange, const rm_exact_key *key)
+/* The leader's answer repeats the leader's request: a follower must know its own. */
+static bool keep_echo(rm_exchange *exchange, const rm_request_info *info)
+{
+    if (!info || !rm_provider_echoes(info->op))
+        return true;
+    rm_arena *arena = rm_req_arena(exchange->req);
+    rm_echo *echo = rm_arena_alloc(arena, sizeof *echo);
+    if (!echo || rm_provider_read_echo(info, arena, echo) != RM_OK)
+        return false;
+    exchange->echo = echo;
+    return true;
+}
+
+static bool join(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key)
 {
     rm_flights *flights = exchange->worker->proxy->flights;
-    if (rm_flight_join(flights, key->key, key->canonical, &exchange->subscriber) != RM_OK)
+    if (!keep_echo(exchange, info) ||
+        rm_flight_join(flights, key->key, key->canonical, &exchange->subscriber) != RM_OK) {
+        exchange->echo = NULL;
         return false;
+    }
     exchange->merged = true;
     exchange->outcome = RM_OUTCOME_MERGED;
     exchange->reason = RM_REASON_MERGED;
@@ -27,7 +43,7 @@ static void begin(rm_exchange *exchange, const rm_fetch_plan *plan)
 {
     rm_fetch *fetch = NULL;
     rm_status status = rm_fetch__start(exchange->worker, plan, &fetch);
-    if (status == RM_EBUSY && join(exchange, plan->key))
+    if (status == RM_EBUSY && join(exchange, plan->info, plan->key))
         return;
     /* RM_EBUSY is no fault: the flight of this key takes no more. */
     if (status != RM_OK && status != RM_EBUSY)
@@ -49,7 +65,7 @@ void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, c
     const rm_decision *decision = &exchange->decision;
     exchange->upstream = rm_slice_cstr(upstream->name);
     bool merge = key && decision->merge;
-    if (merge && join(exchange, key))
+    if (merge && join(exchange, info, key))
         return;
     rm_fetch_plan plan = {
         .exchange = exchange,

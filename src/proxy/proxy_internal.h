@@ -9,6 +9,7 @@
 #define REMORA_PROXY_INTERNAL_H
 
 #include "remora/cache.h"
+#include "remora/echo.h"
 #include "remora/policy.h"
 #include "remora/proxy.h"
 #include "remora/upstream.h"
@@ -148,6 +149,7 @@ struct rm_exchange {
     rm_fetch *borrower;                /* what it needs lies in the request's arena; NULL once it is done */
     rm_subscriber subscriber;
     rm_blob *head; /* the flight's, referenced */
+    rm_echo *echo; /* merged: what the answer must repeat of this request; NULL: nothing */
     rm_key128 key; /* the exact one, with has_key */
     bool has_key, retried;
     bool merged, claimed, collecting, closed, relaying_now;

@@ -78,7 +78,37 @@ static void begin_stream(rm_exchange *exchange, rm_slice first)
 
 /* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
-static void pass(rm_exchange *exchange, rm_slice bytes, rm_blob *blob)
+/* The caller sees a broken answer. */
+static void break_off(rm_exchange *exchange)
+{
+    exchange->failed = true;
+    rm_exchange__move(exchange, RM_EXCHANGE_DONE);
+    rm_req_abort(exchange->req);
+}
+
+/* Nothing more of what the flight carries may go on to this caller. */
+static void cut(rm_exchange *exchange)
+{
+    if (exchange->state == RM_EXCHANGE_RELAYING)
+        break_off(exchange);
+    else
+        rm_exchange__fail(exchange, 502, "upstream_error",
+                          "The answer is another caller's, and what it repeats of that request cannot be taken out.");
+}
+
+/* What a merged answer repeats of the leader's request becomes this caller's. False: it cannot be read, and the leader
+ * may be another tenant. */
+static bool set_echo(rm_exchange *exchange, bool events, rm_slice *bytes, rm_buf *own)
+{
+    rm_status status = rm_provider_set_echo(exchange->echo, events, *bytes, own);
+    if (status == RM_OK)
+        *bytes = rm_buf_slice(own);
+    else if (status != RM_ENOTFOUND)
+        rm_observer_fault(exchange->worker->observer, RM_STAGE_REPLAY);
+    return status == RM_OK || status == RM_ENOTFOUND || exchange->generation->config->cache.scope == RM_SCOPE_KEY;
+}
+
+static void put(rm_exchange *exchange, rm_slice bytes, rm_blob *blob)
 {
     if (exchange->state != RM_EXCHANGE_RELAYING) {
         if (head_of(exchange)->sse) {
@@ -91,6 +121,38 @@ static void pass(rm_exchange *exchange, rm_slice bytes, rm_blob *blob)
     }
     rm_reply__note(exchange, bytes);
     (void)(blob ? rm_req_write_blob(exchange->req, blob) : rm_req_write(exchange->req, bytes));
+}
+
+static void pass(rm_exchange *exchange, rm_slice bytes, rm_blob *blob)
+{
+    const rm_answer_head *head = head_of(exchange);
+    if (!exchange->echo || head->status != 200 || bytes.len == 0) {
+        put(exchange, bytes, blob);
+        return;
+    }
+    rm_buf own;
+    rm_slice from = bytes;
+    rm_buf_init(&own, RM_EXCHANGE_ARENA_BYTES_MAX);
+    /* A piece of a body says nothing of where its members stand. */
+    bool may =
+        head->sse ? set_echo(exchange, true, &bytes, &own) : exchange->generation->config->cache.scope == RM_SCOPE_KEY;
+    if (may)
+        put(exchange, bytes, bytes.ptr == from.ptr ? blob : NULL);
+    else
+        cut(exchange);
+    rm_buf_deinit(&own);
+}
+
+/* A body that is whole, with its cost. `type` as for send_head. */
+static void send_whole(rm_exchange *exchange, rm_slice type, bool events, rm_slice body)
+{
+    rm_buf own;
+    rm_buf_init(&own, RM_EXCHANGE_ARENA_BYTES_MAX);
+    if (!exchange->echo || head_of(exchange)->status != 200 || set_echo(exchange, events, &body, &own))
+        send_head(exchange, type, true, body, (int64_t)body.len);
+    else
+        cut(exchange);
+    rm_buf_deinit(&own);
 }
 
 static void pass_usage(rm_exchange *exchange, rm_blob *chunk)
@@ -123,10 +185,8 @@ static void fail_upstream(rm_exchange *exchange, rm_status status)
 {
     const rm_answer_head *head = head_of(exchange);
     if (exchange->state == RM_EXCHANGE_RELAYING) {
-        /* The same broken answer that the caller would have had from the upstream. */
-        exchange->failed = true;
-        rm_exchange__move(exchange, RM_EXCHANGE_DONE);
-        rm_req_abort(exchange->req);
+        /* As the caller would have seen it from the upstream. */
+        break_off(exchange);
         return;
     }
     if (rm_exchange__serve_stale(exchange) || (status == RM_ENOMEM && rm_exchange__again(exchange)))
@@ -156,7 +216,7 @@ static void turn_and_send(rm_exchange *exchange)
         return;
     }
     rm_slice type = exchange->stream ? RM_SLICE("text/event-stream; charset=utf-8") : RM_SLICE("application/json");
-    send_head(exchange, type, true, rm_buf_slice(render), (int64_t)render->len);
+    send_whole(exchange, type, exchange->stream, rm_buf_slice(render));
 }
 
 /* Once the flight has ended, or its answer is whole: everything in the head can be read. */
@@ -237,7 +297,7 @@ static bool take_next(rm_exchange *exchange)
         if (head_of(exchange)->whole) {
             take_facts(exchange);
             if (!exchange->collecting)
-                send_head(exchange, RM_SLICE_NONE, true, rm_blob_slice(chunk), (int64_t)chunk->len);
+                send_whole(exchange, RM_SLICE_NONE, false, rm_blob_slice(chunk));
             else
                 take_chunk(exchange, chunk);
         } else {
@@ -247,9 +307,7 @@ static bool take_next(rm_exchange *exchange)
         return true;
     case RM_FLIGHT_CUT:
         rm_observer_count(exchange->worker->observer, RM_COUNTER_SLOW_FOLLOWERS, 1);
-        exchange->failed = true;
-        rm_exchange__move(exchange, RM_EXCHANGE_DONE);
-        rm_req_abort(exchange->req);
+        break_off(exchange);
         return false;
     case RM_FLIGHT_END:
         end(exchange, status);
