@@ -246,6 +246,32 @@ def test_a_body_over_the_limit_is_413_on_known_paths(remora, upstream):
     assert out.startswith(b"HTTP/1.1 413") and upstream.count == 0
 
 
+BODY_MAX, BUFFER_MAX = 32 << 20, 8 << 20  # RM_BODY_BYTES_MAX, RM_RESPONSE_BUFFER_BYTES_MAX
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_body_at_the_limit_passes(client, upstream, framing, over):
+    body = json.dumps(chat_body()).encode()
+    body += b" " * (BODY_MAX + over - len(body))
+    answer = client.post("/chat/completions", content=body if framing == "length" else iter([body]))
+    assert answer.status_code == (413 if over else 200)
+    assert upstream.count == (0 if over else 1) and (over or len(upstream.last.body) == BODY_MAX)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_an_answer_up_to_the_buffer_states_its_cost_in_the_head(client, upstream, over):
+    def script(request, answer):
+        body = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "end"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}}).encode()
+        answer.whole(body + b" " * (BUFFER_MAX + over - len(body)))
+    upstream.script = script
+    answer = ask(client)
+    assert len(answer.content) == BUFFER_MAX + over and content_of(answer) == "end"
+    assert ("x-remora-cost-usd" in answer.headers) == (not over)
+
+
 def test_slow_loris_is_cut_off(start, upstream):
     remora = start(timeouts={"header": "300ms", "body": "300ms"})
     begun = time.monotonic()

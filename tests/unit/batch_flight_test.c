@@ -500,6 +500,29 @@ static void test_failure_reaches_all(void **state)
     rm_flight_release(flight);
 }
 
+static void test_no_more_than_so_many_aboard(void **state)
+{
+    fixture *f = *state;
+    rm_flight *flight = create(f, true, false, 1000);
+    rm_subscriber *all = rm_calloc(RM_FLIGHT_SUBSCRIBERS_MAX + 1, sizeof *all);
+    assert_non_null(all);
+    for (size_t i = 0; i <= RM_FLIGHT_SUBSCRIBERS_MAX; i++)
+        all[i].exec = &f->here.exec;
+    rm_flight_join_first(flight, &all[0]);
+    for (size_t i = 1; i < RM_FLIGHT_SUBSCRIBERS_MAX; i++)
+        assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &all[i]), RM_OK);
+    rm_subscriber *over = &all[RM_FLIGHT_SUBSCRIBERS_MAX];
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), over), RM_EBUSY);
+    assert_true(rm_flight_leave(&all[7], on_gone));
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), over), RM_OK);
+    for (size_t i = 0; i <= RM_FLIGHT_SUBSCRIBERS_MAX; i++)
+        assert_true(rm_flight_leave(&all[i], on_gone));
+    rm_flight_end(flight, RM_ECANCELLED);
+    rm_flight_release(flight);
+    hand_run(&f->here);
+    rm_free(all);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -519,6 +542,7 @@ int main(void)
         TEST(test_play_back_joins_runs_and_keeps_flags_apart),
         TEST(test_play_back_of_random_chunks),
         TEST(test_failure_reaches_all),
+        TEST(test_no_more_than_so_many_aboard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,8 @@ static void check_defaults(const rm_config *config)
     assert_false(config->cache.exact.fresh_ids || config->cache.exact.store_truncated);
     assert_int_equal(config->merge.in_flight, RM_MERGE_ON);
     assert_int_equal(config->merge.bytes_max, 8 * RM_MIB);
+    assert_int_equal(config->limits.connections, RM_CONNECTIONS_PER_LOOP_MAX);
+    assert_int_equal(config->limits.connections_per_address, RM_CONNECTIONS_PER_ADDRESS_MAX);
     assert_false(config->trust_gateway_headers || config->cors || config->log.bodies || config->merge.choices);
     assert_int_equal(config->timeouts.first_byte_ms, 300000);
     assert_int_equal(config->timeouts.total_ms, 0);

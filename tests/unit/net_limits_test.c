@@ -1,5 +1,6 @@
 /* Deadlines, caps, water marks and the ends of a server. No test asserts how long something took, only that it came. */
 #include "net_fixture.h"
+#include "net_internal.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -286,17 +287,133 @@ static void test_descriptors_run_out(void **state)
     fixture_stop(fix);
 }
 
-/* ---- ends -------------------------------------------------------------------------------------------------------- */
+/* ---- what is read ahead, what is read and dropped ---------------------------------------------------------------- */
 
-static void drain(fixture *fix)
+/* The only connection as its loop sees it. */
+static struct {
+    bool open, reading;
+    rm_conn_state state;
+    size_t ahead_bytes, linger_bytes;
+} seen;
+
+static void look(fixture *fix)
 {
-    rm_listener_drain(fix->listener);
+    rm_link *link = fix->listener->conns.next;
+
+    memset(&seen, 0, sizeof(seen));
+    if (link == &fix->listener->conns)
+        return;
+    rm_conn *conn = RM_CONTAINER_OF(link, rm_conn, link);
+    seen.open = true;
+    seen.reading = conn->reading;
+    seen.state = conn->state;
+    seen.ahead_bytes = conn->ahead.len;
+    seen.linger_bytes = conn->linger_bytes;
+}
+
+static void wait_ahead(fixture *fix, size_t bytes)
+{
+    for (unsigned tries = 0; tries < NET_CLIENT_WAIT_MS && seen.ahead_bytes != bytes; tries++) {
+        usleep(1000);
+        fixture_call(fix, look);
+    }
+    assert_int_equal(seen.ahead_bytes, bytes);
 }
 
 static void answer_held(fixture *fix)
 {
     assert_non_null(fix->held);
     assert_int_equal(fixture_reply(fix->held->req, 200, 4, "held"), RM_OK);
+}
+
+/* While an answer is made, RM_PIPELINE_BYTES_MAX of what follows are taken, the rest stays with the kernel. */
+static void test_pipeline_bytes(void **state)
+{
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 70000\r\n\r\n";
+    static char next[sizeof(head) - 1 + 70000];
+    fixture *fix = fixture_start(fixture_options());
+    net_client client = net_client_open(fix->port);
+    net_answer answer;
+
+    (void)state;
+    memset(next, 'p', sizeof(next));
+    memcpy(next, head, sizeof(head) - 1);
+    net_client_send(&client, GET("/hold"));
+    fixture_wait(fix, &fix->bodies, 1);
+    assert_true(net_client_send_bytes(&client, next, RM_PIPELINE_BYTES_MAX - 1));
+    wait_ahead(fix, RM_PIPELINE_BYTES_MAX - 1);
+    assert_true(seen.reading);
+    assert_true(net_client_send_bytes(&client, next + RM_PIPELINE_BYTES_MAX - 1, 1));
+    wait_ahead(fix, RM_PIPELINE_BYTES_MAX);
+    assert_false(seen.reading);
+    assert_true(
+        net_client_send_bytes(&client, next + RM_PIPELINE_BYTES_MAX, sizeof(next) - (size_t)RM_PIPELINE_BYTES_MAX));
+    usleep(20000);
+    fixture_call(fix, look);
+    assert_int_equal(seen.ahead_bytes, RM_PIPELINE_BYTES_MAX);
+    fixture_call(fix, answer_held);
+    expect(&client, 200, "held");
+    answer = net_client_answer(&client);
+    assert_int_equal(answer.body_len, 70000);
+    assert_memory_equal(answer.body, next + sizeof(head) - 1, 70000);
+    free(answer.body);
+    net_client_close(&client);
+    fixture_stop(fix);
+}
+
+/* Lingering ends by its deadline too, which this test is not about. */
+static void linger_without_deadline(fixture *fix)
+{
+    look(fix);
+    if (seen.open && seen.state == RM_CONN_LINGERING)
+        RM_CONTAINER_OF(fix->listener->conns.next, rm_conn, link)->read_due_ms = 0;
+}
+
+/* On a machine so slow that the deadline is first, another try. */
+static net_client linger(fixture *fix)
+{
+    for (unsigned tries = 0; tries < 20; tries++) {
+        net_client client = net_client_open(fix->port);
+
+        net_client_send(&client, "GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        expect(&client, 200, "hello");
+        assert_true(net_client_at_end(&client));
+        fixture_call(fix, linger_without_deadline);
+        if (seen.open && seen.state == RM_CONN_LINGERING)
+            return client;
+        net_client_close(&client);
+        fixture_wait_connections(fix, 0);
+    }
+    fail_msg("no connection lingers");
+    return (net_client){.fd = -1};
+}
+
+static void test_linger_bytes(void **state)
+{
+    static char bytes[RM_LINGER_BYTES_MAX];
+    fixture *fix = fixture_start(fixture_options());
+    net_client client = linger(fix);
+
+    (void)state;
+    assert_true(net_client_send_bytes(&client, bytes, sizeof(bytes)));
+    for (unsigned tries = 0; tries < NET_CLIENT_WAIT_MS && seen.open && seen.linger_bytes < sizeof(bytes); tries++) {
+        usleep(1000);
+        fixture_call(fix, look);
+    }
+    assert_true(seen.open);
+    assert_int_equal(seen.linger_bytes, RM_LINGER_BYTES_MAX);
+    assert_int_equal(seen.state, RM_CONN_LINGERING);
+    assert_true(net_client_send_bytes(&client, bytes, 1));
+    fixture_wait_connections(fix, 0);
+    net_client_close(&client);
+    fixture_stop(fix);
+}
+
+/* ---- ends -------------------------------------------------------------------------------------------------------- */
+
+static void drain(fixture *fix)
+{
+    rm_listener_drain(fix->listener);
 }
 
 static void test_drain(void **state)
@@ -524,6 +641,8 @@ int main(void)
         cmocka_unit_test(test_blobs_kept),
         cmocka_unit_test(test_connections_max),
         cmocka_unit_test(test_descriptors_run_out),
+        cmocka_unit_test(test_pipeline_bytes),
+        cmocka_unit_test(test_linger_bytes),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_destroy_open),

@@ -156,6 +156,29 @@ static void test_line(void **state)
         "\"peer\":\"127.0.0.1:5\",\"prompt\":\"say \\\"hi\\\"\",\"answer\":\"hi\"}\n");
 }
 
+/* A line that fills the buffer to its last byte is kept, one byte more is not. */
+static void test_full_buffer(void **state)
+{
+    (void)state;
+    rm_observe__lines lines = {.second = UINT64_MAX};
+    rm_receipt receipt = make_receipt("id-1");
+    bool urgent;
+    pthread_mutex_init(&lines.lock, NULL);
+    rm_buf_init(&lines.text, RM_LOG_BUFFER_BYTES_MAX);
+    assert_true(rm_observe__log_line(&lines, &receipt, 0, &urgent));
+    size_t line = lines.text.len;
+    while (lines.text.len + line < RM_LOG_BUFFER_BYTES_MAX)
+        assert_int_equal(rm_buf_append_char(&lines.text, '.'), RM_OK);
+    assert_true(rm_observe__log_line(&lines, &receipt, 0, &urgent));
+    assert_int_equal(lines.text.len, RM_LOG_BUFFER_BYTES_MAX);
+    assert_int_equal(lines.text.ptr[lines.text.len - 1], '\n');
+    lines.text.len -= line - 1;
+    assert_false(rm_observe__log_line(&lines, &receipt, 0, &urgent));
+    assert_int_equal(lines.text.len, RM_LOG_BUFFER_BYTES_MAX - line + 1);
+    rm_buf_deinit(&lines.text);
+    pthread_mutex_destroy(&lines.lock);
+}
+
 static void test_long_body_is_cut(void **state)
 {
     (void)state;
@@ -332,12 +355,18 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seconds),      LOG_TEST(test_line),
-        LOG_TEST(test_long_body_is_cut),     LOG_TEST(test_reopen),
-        LOG_TEST(test_reopen_fails),         LOG_TEST(test_stuck_pipe),
-        cmocka_unit_test(test_stuck_stdout), LOG_TEST(test_burst),
+        cmocka_unit_test(test_seconds),
+        LOG_TEST(test_line),
+        cmocka_unit_test(test_full_buffer),
+        LOG_TEST(test_long_body_is_cut),
+        LOG_TEST(test_reopen),
+        LOG_TEST(test_reopen_fails),
+        LOG_TEST(test_stuck_pipe),
+        cmocka_unit_test(test_stuck_stdout),
+        LOG_TEST(test_burst),
 #ifdef REMORA_FAULTS
-        LOG_TEST(test_write_fault),          LOG_TEST(test_memory),
+        LOG_TEST(test_write_fault),
+        LOG_TEST(test_memory),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

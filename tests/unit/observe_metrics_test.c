@@ -82,6 +82,7 @@ static void test_create_fails(void **state)
     rm_observe *observe = NULL;
     assert_int_equal(rm_observe_create("off", 0, &observe), RM_EINVAL);
     assert_int_equal(rm_observe_create("off", RM_LOOPS_MAX + 1, &observe), RM_EINVAL);
+    rm_observe_destroy(make(RM_LOOPS_MAX));
     assert_int_equal(rm_observe_create("/nonexistent/folder/log", 1, &observe), RM_EIO);
     assert_null(observe);
     rm_observe_destroy(NULL);

@@ -50,6 +50,26 @@ static void sizes_survive(void **state)
     assert_int_equal(fixture_stats(fix).compressed_in_bytes, 0); /* noise does not pay */
 }
 
+/* Canonical and content together: from RM_STORE_COMPRESS_BYTES_MIN on compressing is tried. */
+static void short_values_are_not_packed(void **state)
+{
+    static char bytes[RM_STORE_COMPRESS_BYTES_MIN];
+    rm_store__packer packer = {0};
+    (void)state;
+    for (size_t less = 0; less < 2; less++) {
+        char image[sizeof(rm_store__head) + sizeof(bytes)];
+        rm_record record = {.form = RM_RECORD_BODY, .content = {bytes, sizeof(bytes) - less}};
+        rm_slice packed;
+        size_t len;
+        assert_int_equal(rm_store__record_bytes(&record, &len), RM_OK);
+        assert_true(len <= sizeof(image));
+        rm_store__record_write(&record, image);
+        assert_int_equal(rm_store__record_pack(&packer, rm_slice_make(image, len), &packed),
+                         less ? RM_ENOTFOUND : RM_OK);
+    }
+    rm_store__packer_deinit(&packer);
+}
+
 static void too_big_is_refused(void **state)
 {
     fixture *fix = *state;
@@ -399,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(put_is_found),
         TEST(sizes_survive),
+        cmocka_unit_test(short_values_are_not_packed),
         TEST(too_big_is_refused),
         TEST(compressed_where_it_pays),
         TEST(replace_and_delete),

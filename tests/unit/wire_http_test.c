@@ -237,6 +237,50 @@ static void test_body_pieces(void **state)
     }
 }
 
+/* A message of which one part is repeated or filled until it is at its limit. */
+static rm_http_error limited(const char *before, const char *part, size_t count, const char *after, size_t step)
+{
+    rm_buf text;
+
+    rm_buf_init(&text, RM_MIB);
+    rm_buf_append_cstr(&text, before);
+    for (size_t i = 0; i < count; i++)
+        rm_buf_append_cstr(&text, part);
+    assert_int_equal(rm_buf_append_cstr(&text, after), RM_OK);
+    outcome out = run(text.ptr, text.len, step, RM_MIB);
+    rm_buf_deinit(&text);
+    return out.error;
+}
+
+/* Each limit at its number and one over it. */
+static void test_limits(void **state)
+{
+#define CHUNKED "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    static const struct {
+        const char *before, *part, *after;
+        size_t count;
+        rm_http_error over;
+    } cases[] = {
+        /* 28 and 4 bytes are not the value's */
+        {"GET / HTTP/1.1\r\nHost: h\r\nX: ", "v", "\r\n\r\n", RM_HEADER_BYTES_MAX - 32, RM_HTTP_HEADERS_TOO_LARGE},
+        {"GET /", "a", " HTTP/1.1\r\nHost: h\r\n\r\n", RM_HEADER_BYTES_MAX - 27, RM_HTTP_HEADERS_TOO_LARGE},
+        {"GET / HTTP/1.1\r\nHost: h\r\n", "X: v\r\n", "\r\n", RM_HEADER_COUNT_MAX - 1, RM_HTTP_HEADERS_TOO_LARGE},
+        {CHUNKED "3;", "e", "\r\nabc\r\n0\r\n\r\n", RM_CHUNK_EXTENSION_BYTES_MAX, RM_HTTP_BAD_SYNTAX},
+        {CHUNKED, "1;e\r\na\r\n", "0\r\n\r\n", RM_CHUNK_EXTENSION_BYTES_MAX, RM_HTTP_BAD_SYNTAX},
+        {CHUNKED "0\r\n", "T: v\r\n", "\r\n", RM_HEADER_COUNT_MAX, RM_HTTP_HEADERS_TOO_LARGE},
+    };
+    static const size_t steps[] = {SIZE_MAX, 1, 1000};
+
+    (void)state;
+    for (size_t i = 0; i < RM_COUNT(cases); i++)
+        for (size_t s = 0; s < RM_COUNT(steps); s++) {
+            assert_int_equal(limited(cases[i].before, cases[i].part, cases[i].count, cases[i].after, steps[s]),
+                             RM_HTTP_OK);
+            assert_int_equal(limited(cases[i].before, cases[i].part, cases[i].count + 1, cases[i].after, steps[s]),
+                             cases[i].over);
+        }
+}
+
 /* An arena too small for the head, at every size: refused, never overrun. */
 static void test_small_arena(void **state)
 {
@@ -319,8 +363,9 @@ static void test_texts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_heads),       cmocka_unit_test(test_header_lines),
-        cmocka_unit_test(test_body_pieces), cmocka_unit_test(test_small_arena), cmocka_unit_test(test_no_arena),
+        cmocka_unit_test(test_golden),      cmocka_unit_test(test_heads),  cmocka_unit_test(test_header_lines),
+        cmocka_unit_test(test_body_pieces), cmocka_unit_test(test_limits), cmocka_unit_test(test_small_arena),
+        cmocka_unit_test(test_no_arena),
 #ifdef REMORA_FAULTS
         cmocka_unit_test(test_lost_memory),
 #endif
