@@ -515,9 +515,9 @@ static void test_no_more_than_so_many_aboard(void **state)
     assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), over), RM_EBUSY);
     assert_true(rm_flight_leave(&all[7], on_gone));
     assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), over), RM_OK);
+    rm_flight_end(flight, RM_ECANCELLED);
     for (size_t i = 0; i <= RM_FLIGHT_SUBSCRIBERS_MAX; i++)
         assert_true(rm_flight_leave(&all[i], on_gone));
-    rm_flight_end(flight, RM_ECANCELLED);
     rm_flight_release(flight);
     hand_run(&f->here);
     rm_free(all);
