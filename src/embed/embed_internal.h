@@ -2,7 +2,7 @@
 #ifndef REMORA_EMBED_INTERNAL_H
 #define REMORA_EMBED_INTERNAL_H
 
-#include "remora/embed.h"
+#include "kernels.h"
 
 /* ---- weights file (safetensors.c) -------------------------------------------------------------------------------- */
 
@@ -34,5 +34,28 @@ void rm_embed__tensor_floats(const rm_embed__tensor *tensor, size_t begin, size_
 
 /* Errors and `why` as rm_model_open. */
 rm_status rm_embed__shape_read(const char *folder, rm_model_shape *ret_shape, rm_buf *why) RM_WARN_UNUSED;
+
+/* ---- model (model.c), used by encoder.c -------------------------------------------------------------------------- */
+
+typedef struct rm_embed__norm {
+    const float *gain, *shift;
+} rm_embed__norm;
+
+typedef struct rm_embed__layer {
+    rm_embed__dense qkv, mix, up, down; /* queries, keys and values; attention's output; the two of the feed-forward */
+    rm_embed__norm after_attention, after_feed;
+} rm_embed__layer;
+
+struct rm_model {
+    rm_model_shape shape;
+    const rm_embed__kernels *kernels;
+    rm_tokenizer *tokenizer;
+    rm_embed__tensors *tensors;
+    const rm_embed__tensor *words; /* [vocabulary][hidden], read from the mapped file as they are needed */
+    const float *places;           /* [positions][hidden]: position, and the type of a first text */
+    rm_embed__norm first;
+    rm_embed__layer *layers;
+    void *memory; /* all of the floats and packed weights */
+};
 
 #endif

@@ -1,0 +1,333 @@
+/* The encoder's arithmetic in fp32, written once for vectors of LANES floats and included by one file for each
+ * instruction set; the compiler's vector extensions make the instructions.
+ *
+ *   LANES    floats in a vector
+ *   VECTORS  vectors in a panel's row
+ *   TILE     rows of x that meet a panel at once: TILE * VECTORS sums stay in registers, and room for VECTORS weights
+ *
+ * Weights are packed in panels of COLUMNS outputs, so that the innermost loop reads them one behind the other:
+ *
+ *   packed: [out/COLUMNS][in][COLUMNS]     the last panel's missing outputs are zero
+ *
+ * Attention brings keys and values into the same form and uses the same product. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#define COLUMNS (LANES * VECTORS)
+#define AHEAD \
+    4096        /* floats: weights come from memory, or the last cache at best, and the CPU's own guess is too short */
+#define LINE 16 /* floats of a cache line */
+
+typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t ints __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec load(const float *from)
+{
+    vec v;
+    memcpy(&v, from, sizeof(v));
+    return v;
+}
+
+INLINE void store(float *to, vec v)
+{
+    memcpy(to, &v, sizeof(v));
+}
+
+INLINE vec choose(ints mask, vec yes, vec no)
+{
+    return (vec)(((ints)yes & mask) | ((ints)no & ~mask));
+}
+
+INLINE vec greater(vec a, vec b)
+{
+    return choose(a > b, a, b);
+}
+
+/* e^x for x <= 88; below -87 it is e^-87, about 1e-38. Relative error under 2e-7 (Cody and Waite's reduction, then the
+ * Taylor series to the sixth power within half a ln 2). */
+INLINE vec exponential(vec x)
+{
+    const float round = 12582912.0F; /* 1.5 * 2^23: adding it leaves an integer in the low bits */
+    x = greater(x, (vec){0} - 87.0F);
+    vec shifted = x * 1.44269504F + round;
+    vec n = shifted - round;
+    vec r = x - n * 0.693145752F - n * 1.42860677e-6F;
+    vec p = r * 1.38888889e-3F + 8.33333333e-3F;
+    p = p * r + 4.16666667e-2F;
+    p = p * r + 1.66666667e-1F;
+    p = p * r + 0.5F;
+    p = p * r + 1.0F;
+    p = p * r + 1.0F;
+    return (vec)((ints)p + ((ints)shifted << 23));
+}
+
+/* max(x, 0) - |x|/2 erfc(|x|/sqrt 2); erfc by Abramowitz and Stegun 7.1.26, absolute error 1.5e-7. */
+INLINE vec gelu(vec x)
+{
+    vec size = greater(x, -x);
+    vec t = 1.0F / (size * (0.3275911F * 0.70710678F) + 1.0F);
+    vec p = t * 1.061405429F - 1.453152027F;
+    p = p * t + 1.421413741F;
+    p = p * t - 0.284496736F;
+    p = p * t + 0.254829592F;
+    vec tail = p * t * exponential(x * x * -0.5F);
+    return greater(x, (vec){0}) - size * 0.5F * tail;
+}
+
+INLINE float sum_of(vec v)
+{
+    float sum = 0;
+    for (unsigned i = 0; i < LANES; i++)
+        sum += v[i];
+    return sum;
+}
+
+/* ---- products ---------------------------------------------------------------------------------------------------- */
+
+static size_t panels_of(uint32_t out)
+{
+    return ((size_t)out + COLUMNS - 1) / COLUMNS;
+}
+
+static size_t fp32_packed_bytes(uint32_t in, uint32_t out)
+{
+    return panels_of(out) * COLUMNS * in * sizeof(float);
+}
+
+static void fp32_pack(const float *weights, uint32_t in, uint32_t out, void *packed)
+{
+    float *to = packed;
+    for (size_t first = 0; first < out; first += COLUMNS) {
+        for (uint32_t i = 0; i < in; i++) {
+            for (uint32_t c = 0; c < COLUMNS; c++)
+                *to++ = first + c < out ? weights[(first + c) * in + i] : 0;
+        }
+    }
+}
+
+/* `rows` rows of x, `stride` apart, times one panel. `rows` is a constant where this is called. */
+INLINE void multiply(const float *x, size_t stride, unsigned rows, uint32_t in, const float *panel,
+                     vec sums[TILE][VECTORS])
+{
+    for (unsigned r = 0; r < rows; r++) {
+        for (unsigned v = 0; v < VECTORS; v++)
+            sums[r][v] = (vec){0};
+    }
+    for (uint32_t i = 0; i < in; i++, panel += COLUMNS) {
+        vec weights[VECTORS];
+        for (unsigned v = 0; v < VECTORS; v++)
+            weights[v] = load(panel + (size_t)v * LANES);
+        for (unsigned c = 0; c < COLUMNS; c += LINE)
+            __builtin_prefetch(panel + AHEAD + c);
+        for (unsigned r = 0; r < rows; r++) {
+            for (unsigned v = 0; v < VECTORS; v++)
+                sums[r][v] += weights[v] * x[r * stride + i];
+        }
+    }
+}
+
+typedef struct target {
+    float *y;
+    size_t stride;
+    const float *bias; /* NULL: none, and nothing else is done either */
+    rm_embed__finish finish;
+} target;
+
+INLINE vec finished(vec sum, const target *to, size_t column, const float *y)
+{
+    if (!to->bias)
+        return sum;
+    sum += load(to->bias + column);
+    if (to->finish == RM_EMBED__GELU)
+        return gelu(sum);
+    return to->finish == RM_EMBED__ADD ? sum + load(y) : sum;
+}
+
+/* The last panel of an `out` that is no multiple of COLUMNS: through copies, so that nothing behind the row is touched. */
+static void store_part(vec sums[VECTORS], const target *to, size_t row, size_t column, size_t count)
+{
+    float bias[COLUMNS] = {0}, y[COLUMNS] = {0}, *at = to->y + row * to->stride + column;
+    target copy = {y, 0, to->bias ? bias : NULL, to->finish};
+    if (to->bias)
+        memcpy(bias, to->bias + column, count * sizeof(float));
+    if (to->bias && to->finish == RM_EMBED__ADD)
+        memcpy(y, at, count * sizeof(float));
+    for (unsigned v = 0; v < VECTORS; v++)
+        store(y + (size_t)v * LANES, finished(sums[v], &copy, (size_t)v * LANES, y + (size_t)v * LANES));
+    memcpy(at, y, count * sizeof(float));
+}
+
+INLINE void multiply_store(const float *x, size_t stride, size_t row, unsigned rows, uint32_t in, const float *panel,
+                           size_t column, uint32_t out, const target *to)
+{
+    vec sums[TILE][VECTORS];
+    multiply(x + row * stride, stride, rows, in, panel, sums);
+    for (unsigned r = 0; r < rows; r++) {
+        float *y = to->y + (row + r) * to->stride + column;
+        if (column + COLUMNS > out) {
+            store_part(sums[r], to, row + r, column, out - column);
+            continue;
+        }
+        for (size_t v = 0; v < VECTORS; v++)
+            store(y + v * LANES, finished(sums[r][v], to, column + v * LANES, y + v * LANES));
+    }
+}
+
+#define ROWS_CASE(n)                                                                          \
+    case n:                                                                                   \
+        multiply_store(x, stride, row, (n) <= TILE ? (n) : TILE, in, panel, column, out, to); \
+        break
+
+static void product(const float *x, size_t stride, size_t rows, const float *packed, uint32_t in, uint32_t out,
+                    const target *to)
+{
+    size_t tiles = (rows + TILE - 1) / TILE;
+    for (size_t column = 0; column < out; column += COLUMNS) {
+        const float *panel = packed + column * in;
+        for (size_t t = 0, row = 0, next; t < tiles; t++, row = next) {
+            next = rows * (t + 1) / tiles;
+            switch (next - row) {
+                ROWS_CASE(1);
+                ROWS_CASE(2);
+                ROWS_CASE(3);
+                ROWS_CASE(4);
+                ROWS_CASE(5);
+                ROWS_CASE(6);
+                ROWS_CASE(7);
+                ROWS_CASE(8);
+                ROWS_CASE(9);
+                ROWS_CASE(10);
+                ROWS_CASE(11);
+                ROWS_CASE(12);
+            }
+        }
+    }
+}
+_Static_assert(TILE <= 12, "a case for each number of rows");
+
+static size_t fp32_dense_scratch_bytes(uint32_t in)
+{
+    (void)in;
+    return 0;
+}
+
+static void fp32_dense(const rm_embed__dense *layer, const float *x, size_t rows, rm_embed__finish finish, float *y,
+                       void *scratch)
+{
+    target to = {NULL, layer->out, layer->bias, finish};
+    to.y = y; /* so, since clang-tidy 14 sees no writing through an initialiser */
+    (void)scratch;
+    product(x, layer->in, rows, layer->packed, layer->in, layer->out, &to);
+}
+
+/* ---- attention --------------------------------------------------------------------------------------------------- */
+
+#define QUERIES (4 * TILE) /* whose scores are in the cache at once */
+
+static size_t padded(uint32_t count)
+{
+    return panels_of(count) * COLUMNS;
+}
+
+/* Keys and values of one head in panels, and the scores of QUERIES queries. */
+static size_t fp32_attention_scratch_bytes(uint32_t tokens, uint32_t head)
+{
+    return (padded(tokens) * head + (size_t)tokens * padded(head) + QUERIES * padded(tokens)) * sizeof(float);
+}
+
+static void pack_head(const float *k, const float *v, size_t stride, uint32_t tokens, uint32_t head, float *keys,
+                      float *values)
+{
+    size_t room = padded(tokens);
+    for (size_t t = 0; t < room; t++) {
+        float *to = keys + t / COLUMNS * COLUMNS * head + t % COLUMNS;
+        for (uint32_t i = 0; i < head; i++)
+            to[(size_t)i * COLUMNS] = t < tokens ? k[t * stride + i] : 0;
+    }
+    for (size_t first = 0; first < head; first += COLUMNS) {
+        for (uint32_t t = 0; t < tokens; t++) {
+            for (size_t i = first; i < first + COLUMNS; i++)
+                *values++ = i < head ? v[t * stride + i] : 0;
+        }
+    }
+}
+
+/* One row: e^(scale (score - most)) over its sum; `room` is `tokens` up to the next panel. */
+INLINE void softmax(float *scores, uint32_t tokens, size_t room, float scale)
+{
+    vec high = (vec){0} - INFINITY, sums = {0};
+    for (size_t t = tokens; t < room; t++)
+        scores[t] = -INFINITY;
+    for (size_t t = 0; t < room; t += LANES)
+        high = greater(high, load(scores + t));
+    float most = high[0];
+    for (unsigned i = 1; i < LANES; i++)
+        most = fmaxf(most, high[i]);
+    for (size_t t = 0; t < room; t += LANES) {
+        vec e = exponential((load(scores + t) - most) * scale);
+        store(scores + t, e);
+        sums += e;
+    }
+    float factor = 1 / sum_of(sums);
+    for (size_t t = 0; t < room; t += LANES)
+        store(scores + t, load(scores + t) * factor);
+}
+
+static void fp32_attention(const float *qkv, uint32_t tokens, uint32_t heads, uint32_t head, float *out, void *scratch)
+{
+    size_t hidden = (size_t)heads * head, stride = 3 * hidden, room = padded(tokens);
+    float *keys = scratch, *values = keys + room * head, *scores = values + tokens * padded(head);
+    float scale = 1 / sqrtf((float)head);
+    for (uint32_t h = 0; h < heads; h++) {
+        const float *q = qkv + (size_t)h * head;
+        pack_head(q + hidden, q + 2 * hidden, stride, tokens, head, keys, values);
+        for (uint32_t t = 0; t < tokens; t += QUERIES) {
+            uint32_t rows = tokens - t < QUERIES ? tokens - t : QUERIES;
+            target to_scores = {scores, room, NULL, RM_EMBED__PLAIN};
+            product(q + t * stride, stride, rows, keys, head, (uint32_t)room, &to_scores);
+            for (uint32_t r = 0; r < rows; r++)
+                softmax(scores + r * room, tokens, room, scale);
+            target to_out = {NULL, hidden, NULL, RM_EMBED__PLAIN};
+            to_out.y = out + t * hidden + (size_t)h * head;
+            product(scores, room, rows, values, tokens, head, &to_out);
+        }
+    }
+}
+
+/* ---- norm -------------------------------------------------------------------------------------------------------- */
+
+INLINE float row_sum(const float *x, uint32_t columns, float less, bool squared)
+{
+    vec sums = {0};
+    uint32_t c = 0;
+    for (; c + LANES <= columns; c += LANES) {
+        vec d = load(x + c) - less;
+        sums += squared ? d * d : d;
+    }
+    float sum = sum_of(sums);
+    for (; c < columns; c++)
+        sum += squared ? (x[c] - less) * (x[c] - less) : x[c] - less;
+    return sum;
+}
+
+static void fp32_norm(float *x, size_t rows, uint32_t columns, const float *gain, const float *shift, float epsilon)
+{
+    for (size_t r = 0; r < rows; r++, x += columns) {
+        float mean = row_sum(x, columns, 0, false) / (float)columns;
+        float factor = 1 / sqrtf(row_sum(x, columns, mean, true) / (float)columns + epsilon);
+        uint32_t c = 0;
+        for (; c + LANES <= columns; c += LANES)
+            store(x + c, (load(x + c) - mean) * factor * load(gain + c) + load(shift + c));
+        for (; c < columns; c++)
+            x[c] = (x[c] - mean) * factor * gain[c] + shift[c];
+    }
+}
+
+#define FP32_FUNCTIONS                                                                                            \
+    .precision = RM_PRECISION_FP32, .runs_here = runs_here, .packed_bytes = fp32_packed_bytes, .pack = fp32_pack, \
+    .dense_scratch_bytes = fp32_dense_scratch_bytes, .dense = fp32_dense,                                         \
+    .attention_scratch_bytes = fp32_attention_scratch_bytes, .attention = fp32_attention, .norm = fp32_norm
