@@ -46,6 +46,14 @@ static bool has_name(const rm_header *header, rm_slice name)
     return rm_slice_eq_nocase(header->name, name);
 }
 
+/* Cookies, limits and names of an account are for whose request it was; a merged caller gets what a hit would get, and
+ * what its bytes cannot be read without. */
+static bool is_for(const rm_exchange *exchange, const rm_header *header)
+{
+    return !exchange->merged || has_name(header, RM_SLICE("content-type")) ||
+           has_name(header, RM_SLICE("content-encoding"));
+}
+
 /* `type` replaces the answer's own media type if it is set. */
 static void send_head(rm_exchange *exchange, rm_slice type, bool with_cost, rm_slice body, int64_t body_bytes)
 {
@@ -55,8 +63,11 @@ static void send_head(rm_exchange *exchange, rm_slice type, bool with_cost, rm_s
     if (type.len)
         rm_reply__add(&reply, RM_SLICE("Content-Type"), type);
     for (size_t i = 0; i < head->header_count; i++)
-        if (!type.len || !has_name(&head->headers[i], RM_SLICE("content-type")))
+        if (is_for(exchange, &head->headers[i]) &&
+            (!type.len || !has_name(&head->headers[i], RM_SLICE("content-type"))))
             rm_reply__add(&reply, head->headers[i].name, head->headers[i].value);
+    if (exchange->merged && exchange->stream && head->status == 200)
+        rm_reply__add(&reply, RM_SLICE("Cache-Control"), RM_SLICE("no-cache"));
     rm_reply__add_remora(&reply, exchange, with_cost);
     rm_reply__send(exchange, &reply, head->status, body, body_bytes);
     /* From here on the request is not made again. */

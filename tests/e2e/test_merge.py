@@ -164,3 +164,54 @@ def test_a_slow_follower_slows_nobody(remora, upstream):
         answer = together(remora, 1, chat_body(stream=True))[0]
         assert content_of(answer) == piece * 1024
     assert upstream.count == 1
+
+
+OWN = {"content-type", "content-length", "content-encoding", "transfer-encoding", "cache-control", "date", "connection",
+       "x-litellm-response-cost"}
+ACCOUNT = [("set-cookie", "__cf_bm=secret"), ("set-cookie", "_cfuvid=secret"), ("openai-organization", "org-secret"),
+           ("openai-project", "proj-secret"), ("x-request-id", "req-secret"), ("x-ratelimit-remaining-tokens", "149"),
+           ("anthropic-organization-id", "org-secret"), ("x-litellm-key-spend", "1.5"), ("x-odd", "kept")]
+
+
+def answer_with_account(form):
+    def script(request, answer):
+        answer.sleep(0.7)
+        if form == "error":
+            answer.whole({"error": {"message": "slow down"}}, 429, ACCOUNT)
+        elif form == "encoded":
+            answer.whole(b"no JSON", 200, [("content-encoding", "x-odd"), *ACCOUNT])
+        elif form == "stream":
+            chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4.1-mini"}
+            answer.begin_stream(ACCOUNT)
+            answer.event({**chunk, "choices": [{"index": 0, "delta": {"content": "one"}, "finish_reason": "stop"}]})
+            answer.event("[DONE]")
+            answer.end_stream()
+        else:
+            answer.whole({"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4.1-mini", "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": "one"}, "finish_reason": "stop"}]}, 200, ACCOUNT)
+    return script
+
+
+@pytest.mark.parametrize("scope", ["shared", "key"])
+@pytest.mark.parametrize("form, asked", [("body", "body"), ("stream", "stream"), ("body", "stream"), ("stream", "body"),
+                                         ("error", "body"), ("encoded", "body")])
+def test_the_account_of_the_leader_is_the_leaders(start, upstream, scope, form, asked):
+    """Cookies, limits and names of an account go to whose request it was; a follower gets what a hit would get."""
+    upstream.script = answer_with_account(form)
+    remora = start(cache={"scope": scope}, retries={"per_request": 0})
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        def submit(key, stream):
+            return pool.submit(httpx.post, remora.base + "/chat/completions", json=chat_body(stream=stream), timeout=30,
+                               headers={"authorization": f"Bearer {key}"})
+        leader = submit("a", form == "stream")
+        upstream.wait_count(1)
+        follower = submit("b" if scope == "shared" else "a", asked == "stream")
+        leader, follower = leader.result(), follower.result()
+    assert upstream.count == 1 and cache_of(leader) == "MISS" and cache_of(follower) == "MERGED"
+    assert leader.headers.get_list("set-cookie") == ["__cf_bm=secret", "_cfuvid=secret"]
+    assert all(leader.headers.get(name) for name, _ in ACCOUNT)
+    assert [n for n in follower.headers if n not in OWN and not n.startswith("x-remora-")] == []
+    assert "secret" not in str(follower.headers) and follower.status_code == leader.status_code
+    assert follower.headers.get("content-encoding") == leader.headers.get("content-encoding")
+    if asked == form:
+        assert follower.headers["content-type"] == leader.headers["content-type"] and follower.text == leader.text
