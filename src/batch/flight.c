@@ -8,7 +8,9 @@
  * RM_FLIGHT_END and leaves, the publisher releases.
  *
  * Invariants, all under flight->lock:
- * - A chunk lives until the last subscriber that has yet to read it has done so (chunk->waiting).
+ * - A chunk lives until the last subscriber that has yet to read it has done so: as long as a cursor stands at it or
+ *   before it (chunk->waiting: how many stand at it). So joining, reading and leaving cost the same however many are
+ *   aboard and however much is unread; only push and wake go through all.
  * - While `keep` is set the tape holds every chunk since the first: what a late joiner is played, and the record.
  * - Once more than bytes_max has come, nothing is kept, nobody can join, and a subscriber that far behind is cut off.
  * Lock order: a table shard's lock, then a flight's. No callback runs under either.
@@ -47,7 +49,7 @@ struct rm_flight {
     rm_blob *head;
     rm_tape tape;
     rm_blob *first, *last;
-    uint64_t pushed_bytes, furthest_bytes; /* furthest: what the fastest subscriber has read */
+    uint64_t pushed_bytes, furthest_bytes; /* furthest: what the fastest subscriber since the last push has read */
     rm_link local, remote;                 /* subscribers on the publisher's executor, and elsewhere */
     unsigned subscribers;
     uint32_t round;
@@ -171,12 +173,14 @@ static void drop_read_chunks(rm_flight *flight)
     }
 }
 
-/* The subscriber will read nothing more of what is in the log. */
-static void forget_unread(rm_subscriber *subscriber)
+/* NULL: it will read nothing more of what is in the log. */
+static void move_cursor(rm_subscriber *subscriber, rm_blob *to)
 {
-    for (rm_blob *chunk = subscriber->cursor; chunk; chunk = chunk->next)
-        chunk->waiting--;
-    subscriber->cursor = NULL;
+    if (subscriber->cursor)
+        subscriber->cursor->waiting--;
+    if (to)
+        to->waiting++;
+    subscriber->cursor = to;
 }
 
 static void offer(rm_flight *flight, rm_link *list, rm_blob *chunk)
@@ -185,12 +189,13 @@ static void offer(rm_flight *flight, rm_link *list, rm_blob *chunk)
         rm_subscriber *subscriber = RM_CONTAINER_OF(link, rm_subscriber, link);
         if (subscriber->cut)
             continue;
-        chunk->waiting++;
         if (!subscriber->cursor)
-            subscriber->cursor = chunk;
+            move_cursor(subscriber, chunk);
+        if (subscriber->read_bytes > flight->furthest_bytes)
+            flight->furthest_bytes = subscriber->read_bytes;
         if (!flight->keep && flight->subscribers > 1 &&
             flight->pushed_bytes - subscriber->read_bytes > flight->bytes_max) {
-            forget_unread(subscriber);
+            move_cursor(subscriber, NULL);
             subscriber->cut = true;
         }
     }
@@ -262,6 +267,7 @@ bool rm_flight_push(rm_flight *flight, rm_blob *chunk)
     flight->pushed_bytes += chunk->len;
     if (flight->keep && (flight->pushed_bytes > flight->bytes_max || rm_tape__add(&flight->tape, chunk) != RM_OK))
         stop_keeping(flight);
+    flight->furthest_bytes = 0; /* the fastest may have left: the source must not run ahead of those who are there */
     offer(flight, &flight->local, chunk);
     offer(flight, &flight->remote, chunk);
     drop_read_chunks(flight);
@@ -474,6 +480,15 @@ rm_blob *rm_flight_head(const rm_subscriber *subscriber)
     return head;
 }
 
+/* The flight's lock is held. */
+static void note_read(rm_flight *flight, rm_subscriber *subscriber, const rm_blob *chunk)
+{
+    subscriber->read_bytes += chunk->len;
+    if (subscriber->read_bytes > flight->furthest_bytes)
+        flight->furthest_bytes = subscriber->read_bytes;
+    check_demand(flight);
+}
+
 rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm_status *ret_status)
 {
     rm_flight *flight = subscriber->flight;
@@ -485,18 +500,14 @@ rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm
     } else if (subscriber->backlog) {
         chunk = subscriber->backlog;
         subscriber->backlog = chunk->next;
-        subscriber->read_bytes += chunk->len;
         *ret_chunk = chunk;
+        note_read(flight, subscriber, chunk);
         result = RM_FLIGHT_CHUNK;
     } else if (chunk) {
         *ret_chunk = rm_blob_ref(chunk);
-        subscriber->cursor = chunk->next;
-        subscriber->read_bytes += chunk->len;
-        if (subscriber->read_bytes > flight->furthest_bytes)
-            flight->furthest_bytes = subscriber->read_bytes;
-        chunk->waiting--;
+        move_cursor(subscriber, chunk->next);
+        note_read(flight, subscriber, chunk);
         drop_read_chunks(flight);
-        check_demand(flight);
         result = RM_FLIGHT_CHUNK;
     } else if (flight->ended) {
         *ret_status = flight->status;
@@ -506,23 +517,13 @@ rm_flight_read rm_flight_next(rm_subscriber *subscriber, rm_blob **ret_chunk, rm
     return result;
 }
 
-static uint64_t furthest_of(rm_link *list, uint64_t furthest)
-{
-    for (rm_link *link = list->next; link != list; link = link->next) {
-        const rm_subscriber *subscriber = RM_CONTAINER_OF(link, rm_subscriber, link);
-        if (!subscriber->cut && subscriber->read_bytes > furthest)
-            furthest = subscriber->read_bytes;
-    }
-    return furthest;
-}
-
 bool rm_flight_leave(rm_subscriber *subscriber, void (*on_gone)(rm_subscriber *subscriber))
 {
     rm_flight *flight = subscriber->flight;
     if (!flight)
         return true;
     pthread_mutex_lock(&flight->lock);
-    forget_unread(subscriber);
+    move_cursor(subscriber, NULL);
     free_backlog(subscriber);
     rm_list_remove(&subscriber->link);
     bool idle = !subscriber->posted;
@@ -530,9 +531,6 @@ bool rm_flight_leave(rm_subscriber *subscriber, void (*on_gone)(rm_subscriber *s
     subscriber->on_gone = on_gone;
     flight->subscribers--;
     atomic_fetch_sub_explicit(&flight->table->subscribers, 1, memory_order_relaxed);
-    /* The fastest may have gone: without it the source must not run ahead of those who are left. */
-    if (!flight->ended && subscriber->read_bytes == flight->furthest_bytes && flight->subscribers)
-        flight->furthest_bytes = furthest_of(&flight->remote, furthest_of(&flight->local, 0));
     drop_read_chunks(flight);
     if (flight->subscribers == 0 && !flight->ended)
         post_to_publisher(flight, &flight->abandoned_task, &flight->abandoned_posted);

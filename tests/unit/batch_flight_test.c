@@ -374,6 +374,98 @@ static void test_source_pauses_and_resumes(void **state)
     rm_flight_release(flight);
 }
 
+/* What the source may run ahead of is the fastest of those who are still there. */
+static void test_the_source_waits_for_those_who_stay(void **state)
+{
+    fixture *f = *state;
+    caller fast, slow;
+    caller_init(&fast, &f->here);
+    caller_init(&slow, &f->there);
+    slow.lazy = true;
+    rm_flight *flight = create(f, true, false, 4 * RM_WRITE_HIGH_BYTES);
+    rm_flight_join_first(flight, &fast.subscriber);
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &slow.subscriber), RM_OK);
+    push_bytes(flight, RM_WRITE_HIGH_BYTES);
+    rm_flight_wake(flight);
+    assert_true(push(flight, "x"));
+    rm_flight_leave(&fast.subscriber, on_gone);
+    assert_false(push(flight, "y"));
+    hand_run(&f->here);
+    assert_int_equal(f->demanded, 0);
+    drain(&slow);
+    hand_run(&f->here);
+    hand_run(&f->there);
+    assert_int_equal(f->demanded, 1);
+    assert_int_equal(slow.len, RM_WRITE_HIGH_BYTES + 2);
+    assert_true(push(flight, "z"));
+    rm_flight_leave(&slow.subscriber, on_gone);
+    rm_flight_end(flight, RM_ECANCELLED);
+    rm_flight_release(flight);
+}
+
+static void test_a_late_joiner_lets_the_source_go_on(void **state)
+{
+    fixture *f = *state;
+    caller slow, late;
+    caller_init(&slow, &f->here);
+    caller_init(&late, &f->there);
+    slow.lazy = true;
+    rm_flight *flight = create(f, true, false, 4 * RM_WRITE_HIGH_BYTES);
+    rm_flight_join_first(flight, &slow.subscriber);
+    push_bytes(flight, RM_WRITE_HIGH_BYTES);
+    assert_false(push(flight, "x"));
+    assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &late.subscriber), RM_OK);
+    drain(&late);
+    hand_run(&f->here);
+    assert_int_equal(late.len, RM_WRITE_HIGH_BYTES + 1);
+    assert_int_equal(f->demanded, 1);
+    rm_flight_leave(&late.subscriber, on_gone);
+    rm_flight_leave(&slow.subscriber, on_gone);
+    rm_flight_end(flight, RM_ECANCELLED);
+    rm_flight_release(flight);
+}
+
+/* Each at another place in the log, leaving and reading in another order: each gets all, and nothing stays behind. */
+static void test_readers_at_many_places(void **state)
+{
+    fixture *f = *state;
+    enum { CALLERS = 24 };
+    caller callers[CALLERS];
+    rm_flight *flight = create(f, true, false, 1000);
+    for (size_t i = 0; i < CALLERS; i++) {
+        caller_init(&callers[i], i % 2 ? &f->here : &f->there);
+        callers[i].lazy = true;
+        if (i == 0)
+            rm_flight_join_first(flight, &callers[i].subscriber);
+        else
+            assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), &callers[i].subscriber), RM_OK);
+    }
+    for (size_t turn = 0; turn < CALLERS; turn++) {
+        push(flight, "ab");
+        for (size_t i = turn % 3; i < CALLERS; i += 3 + turn % 2) {
+            rm_blob *chunk;
+            rm_status status;
+            if (!callers[i].subscriber.flight ||
+                rm_flight_next(&callers[i].subscriber, &chunk, &status) != RM_FLIGHT_CHUNK)
+                continue;
+            callers[i].len += chunk->len;
+            rm_blob_unref(chunk);
+        }
+        if (turn % 5 == 4)
+            assert_true(rm_flight_leave(&callers[turn].subscriber, on_gone));
+    }
+    rm_flight_end(flight, RM_OK);
+    for (size_t i = CALLERS; i-- > 0;) {
+        if (!callers[i].subscriber.flight)
+            continue;
+        drain(&callers[i]);
+        assert_true(callers[i].ended);
+        assert_int_equal(callers[i].len, 2 * CALLERS);
+        assert_true(rm_flight_leave(&callers[i].subscriber, on_gone));
+    }
+    rm_flight_release(flight);
+}
+
 typedef struct played {
     unsigned pieces;
     uint32_t last_flags;
@@ -515,11 +607,15 @@ static void test_no_more_than_so_many_aboard(void **state)
     assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), over), RM_EBUSY);
     assert_true(rm_flight_leave(&all[7], on_gone));
     assert_int_equal(rm_flight_join(f->flights, key, RM_SLICE("question"), over), RM_OK);
-    rm_flight_end(flight, RM_ECANCELLED);
+    /* All at once, with much unread, before the end. */
+    for (size_t i = 0; i < 400; i++)
+        push(flight, "x");
     for (size_t i = 0; i <= RM_FLIGHT_SUBSCRIBERS_MAX; i++)
         assert_true(rm_flight_leave(&all[i], on_gone));
-    rm_flight_release(flight);
     hand_run(&f->here);
+    assert_int_equal(f->abandoned, 1);
+    rm_flight_end(flight, RM_ECANCELLED);
+    rm_flight_release(flight);
     rm_free(all);
 }
 
@@ -538,6 +634,9 @@ int main(void)
         TEST(test_leaving_with_a_task_in_the_mailbox),
         TEST(test_slow_follower_is_cut_and_the_fast_one_is_not),
         TEST(test_source_pauses_and_resumes),
+        TEST(test_the_source_waits_for_those_who_stay),
+        TEST(test_a_late_joiner_lets_the_source_go_on),
+        TEST(test_readers_at_many_places),
         TEST(test_answer_is_kept_until_bytes_max),
         TEST(test_play_back_joins_runs_and_keeps_flags_apart),
         TEST(test_play_back_of_random_chunks),
