@@ -6,6 +6,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -154,21 +155,43 @@ def test_no_source(shop):
     assert not shop.to.exists()
 
 
-def test_maven(shop, tmp_path):
-    """With a Maven that only copies: what is asked of it, and that its jar is taken."""
-    jar = shop.wheel("first", FILES)
+def maven(shop, files, script):
+    """A source at a Maven that is `script`: gives the environment that has it."""
+    shop.files(files)
+    jar = shop.wheel("first", files)
     data = jar.read_bytes()
-    shop.lines = [line for line in shop.lines if not line.startswith(("source", "member"))]
-    shop.files(FILES)
-    shop.lines += [f"source maven org.example:tiny-model 1.0 {digest(data)} {len(data)} tiny-model-1.0.jar"]
-    shop.lines += [f"member data/{name} {name}" for name in FILES]
-    tool = tmp_path / "bin" / "mvn"
+    source = next(i for i, line in enumerate(shop.lines) if line.startswith("source"))
+    shop.lines[source] = f"source maven org.example:tiny-model 1.0 {digest(data)} {len(data)} tiny-model-1.0.jar"
+    tool = shop.folder / "bin" / "mvn"
     tool.parent.mkdir()
-    tool.write_text(f'#!/bin/bash\n[[ "$*" == *-Dartifact=org.example:tiny-model:1.0:jar* ]] || exit 1\n'
-                    f'for arg in "$@"; do case $arg in -DoutputDirectory=*) cp {jar} "${{arg#*=}}/tiny-model-1.0.jar" ;; esac; done\n')
+    tool.write_text("#!/bin/bash\n" + script.replace("JAR", str(jar)))
     tool.chmod(0o755)
-    assert "tiny-model 1.0" in shop.fetch(env={"PATH": f"{tool.parent}:{os.environ['PATH']}"})
+    return {"PATH": f"{tool.parent}:{os.environ['PATH']}"}
+
+
+def test_maven(shop):
+    """With a Maven that only copies: what is asked of it, and that its jar is taken."""
+    environment = maven(shop, FILES, """[[ "$*" == *-Dartifact=org.example:tiny-model:1.0:jar* ]] || exit 1
+for arg in "$@"; do case $arg in -DoutputDirectory=*) cp JAR "${arg#*=}/tiny-model-1.0.jar" ;; esac; done
+""")
+    assert "tiny-model 1.0" in shop.fetch(env=environment)
     shop.check()
+
+
+def test_interrupted(shop):
+    """Ended in the middle of a download: the tool ends with it, and nothing is left."""
+    number = shop.folder / "pid"
+    environment = maven(shop, FILES, f"echo $$ >{number}.new && mv {number}.new {number} && exec sleep 300\n")
+    (shop.folder / "tiny.manifest").write_text("\n".join(shop.lines) + "\n")
+    running = subprocess.Popen([MODELS / "fetch", shop.folder / "tiny.manifest", "--to", shop.to], env=os.environ | environment,
+                               stdout=subprocess.DEVNULL)
+    while not number.exists() and running.poll() is None:
+        time.sleep(0.01)
+    running.terminate()
+    assert running.wait(timeout=60) == 143
+    assert not list(shop.to.parent.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
 
 
 def test_two_at_once(shop):
