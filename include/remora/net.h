@@ -60,6 +60,10 @@ typedef struct rm_server_options {
  * RM_EINVAL: address; RM_EIO: cannot bind (logged with the system's reason). Loop thread, or before the loop runs. */
 rm_status rm_listener_open(rm_loop *loop, const char *address, const rm_server_options *options,
                            rm_listener **ret_listener) RM_WARN_UNUSED;
+/* Whether nobody listens there, not even one who would share the port: with reuse_port a second process of the same user
+ * would be let in without a word and take its share of the connections. To be asked before the first of the listeners
+ * that share it; the address is free again on return. RM_EINVAL, RM_EIO as above. A Unix socket is never shared: RM_OK. */
+rm_status rm_listener_probe(const char *address) RM_WARN_UNUSED;
 /* Changes the deadlines and limits for what comes from now on. */
 void rm_listener_set_options(rm_listener *listener, const rm_server_options *options);
 int rm_listener_port(const rm_listener *listener);

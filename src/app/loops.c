@@ -81,7 +81,8 @@ rm_status rm_app_loops_create(rm_proxy *proxy, rm_settings *settings, rm_app_loo
         return RM_ENOMEM;
     pthread_mutex_init(&loops->lock, NULL);
     pthread_cond_init(&loops->changed, NULL);
-    rm_status status = RM_OK;
+    /* The loops share the address, but with no other process. */
+    rm_status status = rm_listener_probe(settings->config->listen);
     for (unsigned i = 0; i < count && status == RM_OK; i++) {
         loop_thread *thread = &loops->threads[i];
         thread->all = loops;

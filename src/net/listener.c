@@ -174,7 +174,7 @@ static int socket_port(int fd)
     return address.sock.any.sa_family == AF_INET6 ? ntohs(address.sock.v6.sin6_port) : 0;
 }
 
-/* A machine without IPv6 still has an "every address". */
+/* A machine without IPv6 still has an "every address". Negative: logged. */
 static int socket_open(const char *text, rm_address *address, const rm_server_options *options)
 {
     int fd = socket_listen(address, options);
@@ -186,7 +186,25 @@ static int socket_open(const char *text, rm_address *address, const rm_server_op
         address->len = sizeof(v4);
         fd = socket_listen(address, options);
     }
+    if (fd < 0)
+        rm_log(RM_LOG_ERROR, "net", "cannot listen on %s: %s", text, uv_strerror(-errno));
     return fd;
+}
+
+rm_status rm_listener_probe(const char *address)
+{
+    static const rm_server_options alone = {.reuse_port = false};
+    rm_address parsed;
+    rm_status status = rm_net__address_parse(address, &parsed);
+    int fd;
+
+    if (status != RM_OK || parsed.sock.any.sa_family == AF_UNIX)
+        return status;
+    fd = socket_open(address, &parsed, &alone);
+    if (fd < 0)
+        return RM_EIO;
+    close(fd);
+    return RM_OK;
 }
 
 rm_status rm_listener_open(rm_loop *loop, const char *address, const rm_server_options *options,
@@ -204,7 +222,6 @@ rm_status rm_listener_open(rm_loop *loop, const char *address, const rm_server_o
         return RM_ENOMEM;
     listener->fd = socket_open(address, &parsed, options);
     if (listener->fd < 0) {
-        rm_log(RM_LOG_ERROR, "net", "cannot listen on %s: %s", address, uv_strerror(-errno));
         rm_free(listener);
         return RM_EIO;
     }

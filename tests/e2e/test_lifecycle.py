@@ -112,15 +112,37 @@ def test_drain_has_a_deadline(start, upstream):
             call.result().raise_for_status()
 
 
-def test_a_taken_port_is_said_plainly(remora, tmp_path):
+@pytest.mark.parametrize("taken, as_what", [("admin", "listen"), ("listen", "admin"), ("listen", "listen"), ("admin", "admin")])
+@pytest.mark.parametrize("loops", [1, 3])
+def test_a_taken_port_is_said_plainly(remora, client, tmp_path, taken, as_what, loops):
+    """Another Remora's too: it gets not one of the first one's requests."""
     other = tmp_path / "other"
     other.mkdir()
-    (other / "c.yaml").write_text(f"listen: {remora.config['admin']}\nadmin: 127.0.0.1:0\ndata: {other}/data\n", encoding="utf-8")
+    lines = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", as_what: remora.config[taken], "data": f"{other}/data", "loops": loops}
+    (other / "c.yaml").write_text("".join(f"{k}: {v}\n" for k, v in lines.items()), encoding="utf-8")
     program = Program("second", [BIN / "remora", "serve", "-c", other / "c.yaml"], other)
-    assert program.wait() == 1
+    try:
+        assert program.wait(20) == 1
+    finally:
+        program.kill()
     errors = [line for line in program.text().splitlines() if " error " in line.lower()]
     assert len(errors) == 1, program.text()
-    assert remora.config["admin"] in errors[0] and "address already in use" in errors[0]
+    assert f"cannot listen on {remora.config[taken]}: address already in use" in errors[0]
+    assert ask(client).status_code == 200
+
+
+def test_a_restart_takes_the_port_at_once(start):
+    """Connections that the first one closed still linger in TIME_WAIT; one stays open on the caller's side."""
+    first = start()
+    idle = [socket.create_connection(("127.0.0.1", first.port)) for _ in range(4)]
+    assert httpx.get(first.base + "/models").status_code == 200
+    first.stop()
+    for one in idle[1:]:
+        assert one.recv(1) == b""
+        one.close()
+    second = start(listen=first.config["listen"], admin=first.config["admin"], loops=3)
+    assert httpx.get(second.base + "/models").status_code == 200
+    idle[0].close()
 
 
 def test_a_damaged_store_is_set_aside(start, upstream):

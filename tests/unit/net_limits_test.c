@@ -572,6 +572,41 @@ static void test_reuse_port(void **state)
     rm_loop_destroy(loop);
 }
 
+/* Who would share a port says so; who asks whether it is free is told of those too. */
+static void test_probe(void **state)
+{
+    rm_server_options options = fixture_options();
+    rm_listener *a, *b;
+    rm_loop *loop;
+    char address[32], folder[] = "/tmp/remora-net-XXXXXX", path[64];
+
+    (void)state;
+    options.ops = &fixture_ops_;
+    options.reuse_port = true;
+    assert_int_equal(rm_loop_create(0, &loop), RM_OK);
+    assert_int_equal(rm_listener_open(loop, "127.0.0.1:0", &options, &a), RM_OK);
+    snprintf(address, sizeof(address), "127.0.0.1:%d", rm_listener_port(a));
+    assert_int_equal(rm_listener_probe(address), RM_EIO);
+    snprintf(address, sizeof(address), ":%d", rm_listener_port(a));
+    assert_int_equal(rm_listener_probe(address), RM_EIO);
+    assert_int_equal(rm_listener_probe("127.0.0.1"), RM_EINVAL);
+    assert_int_equal(rm_listener_probe("192.0.2.1:0"), RM_EIO); /* not ours */
+    assert_int_equal(rm_listener_probe("127.0.0.1:0"), RM_OK);
+    /* A Unix socket is never shared: opening it says what is to be said, and probing leaves it as it is. */
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "unix:%s/s", folder);
+    assert_int_equal(rm_listener_probe(path), RM_OK);
+    assert_int_not_equal(access(path + strlen("unix:"), F_OK), 0);
+    assert_int_equal(rm_listener_open(loop, path, &options, &b), RM_OK);
+    assert_int_equal(rm_listener_probe(path), RM_OK);
+    assert_int_equal(access(path + strlen("unix:"), F_OK), 0);
+    snprintf(address, sizeof(address), "127.0.0.1:%d", rm_listener_port(a));
+    rm_loop_destroy(loop);
+    assert_int_equal(rm_listener_probe(address), RM_OK);
+    unlink(path + strlen("unix:"));
+    rmdir(folder);
+}
+
 static void test_unix_socket(void **state)
 {
     char folder[] = "/tmp/remora-net-XXXXXX", address[64];
@@ -649,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_set_options),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_reuse_port),
+        cmocka_unit_test(test_probe),
         cmocka_unit_test(test_unix_socket),
 #ifdef REMORA_FAULTS
         cmocka_unit_test(test_lost_memory),
