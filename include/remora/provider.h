@@ -50,7 +50,7 @@ typedef struct rm_request_info {
 rm_status rm_provider_read_request(rm_op op, rm_slice body, rm_arena *arena, rm_request_info *ret_info) RM_WARN_UNUSED;
 
 /* True for top-level members that cannot change the answer's meaning (stream, user, metadata …); each with its reason
- * in one table (request.c). Responses echo some of them (metadata, user): a hit gives the first caller's.
+ * in one table (request.c). Those that a Responses answer repeats become the present caller's (rm_provider_set_echo).
  * For rm_json_canonical; `op` is a const rm_op *. */
 bool rm_provider_neutral_member(rm_slice key, const rm_json *value, void *op);
 
@@ -120,6 +120,30 @@ bool rm_provider_replay_is_plain(rm_op op, bool include_usage);
  * has the old one's length and prefix. Ids of items and tool calls stay, as signed reasoning is bound to them. */
 rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint64_t now_s, rm_rng *rng,
                                   rm_buf *out) RM_WARN_UNUSED;
+
+/* ---- what an answer repeats -------------------------------------------------------------------------------------- */
+
+/* A Responses answer repeats members of the request it was made for: `metadata`, `user`, `safety_identifier`,
+ * `prompt_cache_key`. They are neutral, so one answer serves requests that differ in them, even of several tenants: each
+ * caller's own are put in their place. */
+#define RM_ECHO_MEMBERS 4
+
+/* One request's, as JSON text in an arena; {NULL,0}: not given. */
+typedef struct rm_echo {
+    rm_slice values[RM_ECHO_MEMBERS];
+} rm_echo;
+
+/* Whether answers of the operation repeat anything at all. */
+bool rm_provider_echoes(rm_op op);
+
+/* RM_ENOMEM. */
+rm_status rm_provider_read_echo(const rm_request_info *info, rm_arena *arena, rm_echo *ret_echo) RM_WARN_UNUSED;
+
+/* Appends the answer (whole events, or a body) with the members set to this request's wherever they stand; those that
+ * the answer leaves out stay out, and an empty one stays as it is where the request gives none. RM_ENOTFOUND: nothing
+ * has to change. RM_EPARSE: an unfinished event, one over the limit, or a body that is no JSON. RM_ENOMEM, RM_ETOOBIG. On
+ * failure `out` is as before. */
+rm_status rm_provider_set_echo(const rm_echo *echo, bool events, rm_slice content, rm_buf *out) RM_WARN_UNUSED;
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 

@@ -6,7 +6,6 @@
  * goes with the op; the model stands in the body. The key is the hash of all of it and only finds the record: a hit
  * compares the bytes. */
 #include "remora/cache.h"
-#include "remora/echo.h"
 
 #define KEY_VERSION         "remora exact 1"
 #define CANONICAL_BYTES_MAX (RM_BODY_BYTES_MAX + 64 * RM_KIB)

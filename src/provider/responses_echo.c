@@ -1,7 +1,6 @@
 /* The members of a Responses answer that repeat its request, set to another request's: at the top of a body, in the
  * `response` of the events that carry one (created, in_progress, completed, …). */
 #include "provider_internal.h"
-#include "remora/echo.h"
 
 /* And how the API says that a request had none. */
 static const struct member {

@@ -9,7 +9,6 @@
 #define REMORA_PROXY_INTERNAL_H
 
 #include "remora/cache.h"
-#include "remora/echo.h"
 #include "remora/policy.h"
 #include "remora/proxy.h"
 #include "remora/upstream.h"

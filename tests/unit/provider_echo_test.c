@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "remora/echo.h"
+#include "remora/provider.h"
 
 static rm_status set(const char *request, bool events, const char *content, rm_buf *out)
 {
