@@ -55,7 +55,8 @@ static int compare_orders(const void *one, const void *other)
 static size_t sort_entries(rm_embed__entry *entries, size_t count)
 {
     size_t kept = 0;
-    qsort(entries, count, sizeof(*entries), compare_texts);
+    if (count)
+        qsort(entries, count, sizeof(*entries), compare_texts);
     for (size_t i = 0; i < count; i++) {
         if (i + 1 == count || !rm_slice_eq(entries[i].text, entries[i + 1].text))
             entries[kept++] = entries[i];
@@ -104,6 +105,8 @@ static void drop_unmatched(rm_embed__vocabulary *v)
 static rm_status number_added(const reader *r, size_t distinct)
 {
     rm_embed__vocabulary *v = r->to;
+    if (v->added_count == 0)
+        return RM_OK;
     v->added_count = sort_entries(v->added, v->added_count);
     qsort(v->added, v->added_count, sizeof(*v->added), compare_orders);
     for (size_t i = v->added_count; i-- > 0;) {
@@ -327,12 +330,12 @@ rm_status rm_embed__vocabulary_from_json(rm_slice text, const char *file, rm_emb
 
 static bool is_utf8(rm_slice text)
 {
+    static const uint8_t replacement[] = {0xef, 0xbf, 0xbd};
     const uint8_t *at = (const uint8_t *)text.ptr, *end = at + text.len;
     while (at < end) {
         const uint8_t *from = at;
-        if (*at < 0x80)
-            at++;
-        else if (rm_embed__decode(&at, end) == RM_EMBED__CODE_REPLACEMENT && memcmp(from, "\xef\xbf\xbd", 3) != 0)
+        if (rm_embed__decode(&at, end) == RM_EMBED__CODE_REPLACEMENT &&
+            ((size_t)(at - from) != sizeof(replacement) || memcmp(from, replacement, sizeof(replacement)) != 0))
             return false;
     }
     return true;

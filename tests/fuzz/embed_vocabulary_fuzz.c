@@ -5,6 +5,8 @@
 #include "tokenizer.h"
 
 #define IDS_MAX 64
+/* A tokenizer looks up 65,536 characters when it is made: only some of the inputs get one. */
+#define TOKENIZER_EVERY 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,11 +55,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (read_bytes((char)data[0], text, &vocabulary, &why) == RM_OK) {
         RM_CHECK(why.len == 0);
         check_entries(&vocabulary);
-        RM_CHECK(rm_embed__tokenizer_create(&vocabulary, &tokenizer) == RM_OK);
+        if (rm_hash64(text) % TOKENIZER_EVERY == 0) {
+            RM_CHECK(rm_embed__tokenizer_create(&vocabulary, &tokenizer) == RM_OK);
+            check_text(tokenizer, text, RM_OVERFLOW_HEAD);
+            check_text(tokenizer, text, RM_OVERFLOW_HEAD_TAIL);
+            rm_tokenizer_close(tokenizer);
+        }
         rm_embed__vocabulary_deinit(&vocabulary);
-        check_text(tokenizer, text, RM_OVERFLOW_HEAD);
-        check_text(tokenizer, text, RM_OVERFLOW_HEAD_TAIL);
-        rm_tokenizer_close(tokenizer);
     } else {
         RM_CHECK(why.len > 0);
     }

@@ -520,6 +520,9 @@ static void test_json_equals_lines(void **state)
     assert_int_equal(reopen(fix), RM_OK);
     write_json(fix, "\"version\":\"1.0\",", "");
     assert_int_equal(reopen(fix), RM_OK);
+    write_json(fix, "\"added_tokens\"", "\"other\"");
+    assert_int_equal(reopen(fix), RM_OK);
+    check(fix, "[MASK]", "[ mask ]");
     write_json(fix, "\"[PAD]\":0", "\"[PAD]\":0.0e1,\"hello\":99");
     assert_int_equal(reopen(fix), RM_OK);
     check(fix, "unaffable hello", "un ##aff ##able hello"); /* the later one of two alike */
@@ -623,6 +626,10 @@ static void test_lines_mistakes(void **state)
     check_refused(fix, RM_EUNSUPPORTED, "vocab.txt");
     write_file(fix, "vocab.txt", "[UNK]\n[CLS]\n[SEP]\n\xed\xa0\x80", 21);
     check_refused(fix, RM_ECORRUPT, "not UTF-8");
+    write_file(fix, "vocab.txt", "[UNK]\n[CLS]\n[SEP]\n\xd0", 19); /* cut within a character */
+    check_refused(fix, RM_ECORRUPT, "not UTF-8");
+    write_file(fix, "vocab.txt", "[UNK]\n[CLS]\n[SEP]\n\xef\xbf\xbd", 21);
+    assert_int_equal(reopen(fix), RM_OK);
     remove_file(fix, "vocab.txt");
     check_refused(fix, RM_ENOTFOUND, "neither");
     assert_int_equal(rm_tokenizer_open("/nonexistent/folder", &fix->tokenizer, &fix->why), RM_ENOTFOUND);
