@@ -228,7 +228,7 @@ def progress(what, score, begun):
     print(f"{what}: {score.texts} texts, {score.wrong} differ ({time.monotonic() - begun:.0f} s)", flush=True)
 
 
-def compare_overflow(maker, library, handle, texts, full, score):
+def compare_overflow(library, handle, texts, full, score):
     """Every cut is one of the whole text's ids: the head, or the head's and the tail's halves."""
     for size in (2, 3, 4, 5, 8, 16, 17, 128, 256):
         room = size - 2
@@ -236,7 +236,6 @@ def compare_overflow(maker, library, handle, texts, full, score):
         score.compare(f"head {size}", texts, library.encode(handle, texts, HEAD, size), head)
         both = [ids if len(ids) <= size else ids[:1 + room - room // 2] + ids[len(ids) - 1 - room // 2:] for ids in full]
         score.compare(f"head and tail {size}", texts, library.encode(handle, texts, HEAD_TAIL, size), both)
-    del maker
 
 
 def compare_random(maker, count, encode, theirs, score, also=None):
@@ -305,7 +304,7 @@ def compare_long(maker, library, handle, theirs, score):
                                                                                 b"no-space-at-all" * 3000]
     full = expected(theirs, texts)
     score.compare("long", texts, library.encode(handle, texts), full)
-    compare_overflow(maker, library, handle, texts, full, score)
+    compare_overflow(library, handle, texts, full, score)
 
 
 # ---- speed -------------------------------------------------------------------------------------------------------------------
@@ -368,7 +367,7 @@ def main():
         handle = library.open(options.folder)
         if options.count:
             compare_random(maker, options.count, lambda texts: library.encode(handle, texts), theirs, score,
-                           lambda texts, full: compare_overflow(maker, library, handle, texts, full, score))
+                           lambda texts, full: compare_overflow(library, handle, texts, full, score))
             compare_long(maker, library, handle, theirs, score)
         if options.all:
             compare_switches(maker, library, source, score)
