@@ -119,7 +119,7 @@ static void write_json(fixture *fix, const char *from, const char *to)
 {
     rm_buf json, edited;
     rm_buf_init(&json, RM_MIB);
-    rm_buf_init(&edited, RM_MIB);
+    rm_buf_init(&edited, 16 * RM_MIB);
     rm_buf_append_cstr(&json,
                        "{\"version\":\"1.0\",\"truncation\":{\"max_length\":128},\"padding\":null,\"added_tokens\":[");
     for (size_t i = PAD; i <= MASK; i++)
@@ -702,6 +702,32 @@ static void test_most_tokens(void **state)
     assert_int_equal(rm_tokenizer_count(fix->tokenizer), RM_EMBED_VOCAB_TOKENS_MAX);
 }
 
+/* tokenizer.json with so many entries, [PAD] not among them: as an added token it takes the next id. */
+static void write_entries(fixture *fix, size_t count)
+{
+    rm_buf entries;
+    rm_buf_init(&entries, 16 * RM_MIB);
+    for (size_t i = TOKENS - 1; i < count; i++)
+        rm_buf_appendf(&entries, "%s\"t%zu\":%zu", i >= TOKENS ? "," : "", i, i % TOKENS);
+    rm_buf_append_char(&entries, '\0');
+    write_json(fix, "\"[PAD]\":0", entries.ptr);
+    rm_buf_deinit(&entries);
+}
+
+static void test_most_entries(void **state)
+{
+    fixture *fix = *state;
+    write_entries(fix, RM_EMBED_VOCAB_TOKENS_MAX - 1);
+    assert_int_equal(reopen(fix), RM_OK);
+    assert_int_equal(tokenize(fix, RM_SLICE("[PAD]"), RM_OVERFLOW_HEAD, IDS_MAX), 1);
+    assert_int_equal(fix->ids[1], RM_EMBED_VOCAB_TOKENS_MAX - 1);
+    assert_int_equal(rm_tokenizer_count(fix->tokenizer), RM_EMBED_VOCAB_TOKENS_MAX);
+    write_entries(fix, RM_EMBED_VOCAB_TOKENS_MAX);
+    check_refused(fix, RM_ETOOBIG, "more tokens than 262144");
+    write_entries(fix, RM_EMBED_VOCAB_TOKENS_MAX + 1);
+    check_refused(fix, RM_ETOOBIG, "more tokens than 262144");
+}
+
 static void check_out_of_memory(fixture *fix)
 {
     rm_status status = RM_ENOMEM;
@@ -756,6 +782,7 @@ int main(void)
         TEST(test_unreadable),
         TEST(test_file_sizes),
         TEST(test_most_tokens),
+        TEST(test_most_entries),
         TEST(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
