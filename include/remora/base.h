@@ -197,7 +197,7 @@ struct rm_blob {
     uint32_t flags; /* the maker's; fixed before it is shared */
     size_t len;
     struct rm_blob *next; /* of the one list that may hold it; guarded by that list's lock */
-    uint32_t waiting;     /* ... and for how many */
+    uint32_t waiting;     /* ... and how many cursors stand at it */
     _Alignas(16) char data[];
 };
 

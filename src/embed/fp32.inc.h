@@ -16,14 +16,18 @@
 #include "kernels.h"
 
 #define COLUMNS (LANES * VECTORS)
-#define AHEAD \
-    4096        /* floats: weights come from memory, or the last cache at best, and the CPU's own guess is too short */
-#define LINE 16 /* floats of a cache line */
+
+/* Weights come from memory, or the last cache at best, and the CPU's own guess of what is next is too short. */
+#define AHEAD_BYTES 16384
+#define LINE_BYTES  64
+
+_Static_assert(TILE <= 12, "tile.inc.h has a case for each number of rows");
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t ints __attribute__((vector_size(LANES * sizeof(int32_t))));
 
 #define INLINE static inline __attribute__((always_inline))
+#define SPARE  __attribute__((unused)) /* where packed.inc.h has its own */
 
 INLINE vec load(const float *from)
 {
@@ -93,12 +97,12 @@ static size_t panels_of(uint32_t out)
     return ((size_t)out + COLUMNS - 1) / COLUMNS;
 }
 
-static size_t fp32_packed_bytes(uint32_t in, uint32_t out)
+SPARE static size_t fp32_packed_bytes(uint32_t in, uint32_t out)
 {
     return panels_of(out) * COLUMNS * in * sizeof(float);
 }
 
-static void fp32_pack(const float *weights, uint32_t in, uint32_t out, void *packed)
+SPARE static void fp32_pack(const float *weights, uint32_t in, uint32_t out, void *packed)
 {
     float *to = packed;
     for (size_t first = 0; first < out; first += COLUMNS) {
@@ -109,32 +113,13 @@ static void fp32_pack(const float *weights, uint32_t in, uint32_t out, void *pac
     }
 }
 
-/* `rows` rows of x, `stride` apart, times one panel. `rows` is a constant where this is called. */
-INLINE void multiply(const float *x, size_t stride, unsigned rows, uint32_t in, const float *panel,
-                     vec sums[TILE][VECTORS])
-{
-    for (unsigned r = 0; r < rows; r++) {
-        for (unsigned v = 0; v < VECTORS; v++)
-            sums[r][v] = (vec){0};
-    }
-    for (uint32_t i = 0; i < in; i++, panel += COLUMNS) {
-        vec weights[VECTORS];
-        for (unsigned v = 0; v < VECTORS; v++)
-            weights[v] = load(panel + (size_t)v * LANES);
-        for (unsigned c = 0; c < COLUMNS; c += LINE)
-            __builtin_prefetch(panel + AHEAD + c);
-        for (unsigned r = 0; r < rows; r++) {
-            for (unsigned v = 0; v < VECTORS; v++)
-                sums[r][v] += weights[v] * x[r * stride + i];
-        }
-    }
-}
-
+/* Where a product goes. The scales are for the formats of packed.inc.h: of a row of x, of an output. */
 typedef struct target {
     float *y;
     size_t stride;
     const float *bias; /* NULL: none, and nothing else is done either */
     rm_embed__finish finish;
+    const float *row_scales, *row_zeros, *column_scales, *column_sums;
 } target;
 
 INLINE vec finished(vec sum, const target *to, size_t column, const float *y)
@@ -147,81 +132,29 @@ INLINE vec finished(vec sum, const target *to, size_t column, const float *y)
     return to->finish == RM_EMBED__ADD ? sum + load(y) : sum;
 }
 
-/* The last panel of an `out` that is no multiple of COLUMNS: through copies, so that nothing behind the row is touched. */
-static void store_part(vec sums[VECTORS], const target *to, size_t row, size_t column, size_t count)
-{
-    float bias[COLUMNS] = {0}, y[COLUMNS] = {0}, *at = to->y + row * to->stride + column;
-    target copy = {y, 0, to->bias ? bias : NULL, to->finish};
-    if (to->bias)
-        memcpy(bias, to->bias + column, count * sizeof(float));
-    if (to->bias && to->finish == RM_EMBED__ADD)
-        memcpy(y, at, count * sizeof(float));
-    for (unsigned v = 0; v < VECTORS; v++)
-        store(y + (size_t)v * LANES, finished(sums[v], &copy, (size_t)v * LANES, y + (size_t)v * LANES));
-    memcpy(at, y, count * sizeof(float));
-}
+#define NAME(x)                      fp32_##x
+#define ENTRY                        float
+#define CELL                         float
+#define WEIGHTS                      vec
+#define SUMS                         vec
+#define LOAD(from)                   load(from)
+#define ADD(sum, w, entry)           ((sum) + (w) * (entry))
+#define RESULT(sum, to, row, column) (sum)
+#include "tile.inc.h"
 
-INLINE void multiply_store(const float *x, size_t stride, size_t row, unsigned rows, uint32_t in, const float *panel,
-                           size_t column, uint32_t out, const target *to)
-{
-    vec sums[TILE][VECTORS];
-    multiply(x + row * stride, stride, rows, in, panel, sums);
-    for (unsigned r = 0; r < rows; r++) {
-        float *y = to->y + (row + r) * to->stride + column;
-        if (column + COLUMNS > out) {
-            store_part(sums[r], to, row + r, column, out - column);
-            continue;
-        }
-        for (size_t v = 0; v < VECTORS; v++)
-            store(y + v * LANES, finished(sums[r][v], to, column + v * LANES, y + v * LANES));
-    }
-}
-
-#define ROWS_CASE(n)                                                                          \
-    case n:                                                                                   \
-        multiply_store(x, stride, row, (n) <= TILE ? (n) : TILE, in, panel, column, out, to); \
-        break
-
-static void product(const float *x, size_t stride, size_t rows, const float *packed, uint32_t in, uint32_t out,
-                    const target *to)
-{
-    size_t tiles = (rows + TILE - 1) / TILE;
-    for (size_t column = 0; column < out; column += COLUMNS) {
-        const float *panel = packed + column * in;
-        for (size_t t = 0, row = 0, next; t < tiles; t++, row = next) {
-            next = rows * (t + 1) / tiles;
-            switch (next - row) {
-                ROWS_CASE(1);
-                ROWS_CASE(2);
-                ROWS_CASE(3);
-                ROWS_CASE(4);
-                ROWS_CASE(5);
-                ROWS_CASE(6);
-                ROWS_CASE(7);
-                ROWS_CASE(8);
-                ROWS_CASE(9);
-                ROWS_CASE(10);
-                ROWS_CASE(11);
-                ROWS_CASE(12);
-            }
-        }
-    }
-}
-_Static_assert(TILE <= 12, "a case for each number of rows");
-
-static size_t fp32_dense_scratch_bytes(uint32_t in)
+SPARE static size_t fp32_dense_scratch_bytes(uint32_t in)
 {
     (void)in;
     return 0;
 }
 
-static void fp32_dense(const rm_embed__dense *layer, const float *x, size_t rows, rm_embed__finish finish, float *y,
-                       void *scratch)
+SPARE static void fp32_dense(const rm_embed__dense *layer, const float *x, size_t rows, rm_embed__finish finish,
+                             float *y, void *scratch)
 {
-    target to = {NULL, layer->out, layer->bias, finish};
+    target to = {.stride = layer->out, .bias = layer->bias, .finish = finish};
     to.y = y; /* so, since clang-tidy 14 sees no writing through an initialiser */
     (void)scratch;
-    product(x, layer->in, rows, layer->packed, layer->in, layer->out, &to);
+    fp32_product(x, layer->in, rows, layer->packed, layer->in, layer->out, &to);
 }
 
 /* ---- attention --------------------------------------------------------------------------------------------------- */
@@ -287,13 +220,13 @@ static void fp32_attention(const float *qkv, uint32_t tokens, uint32_t heads, ui
         pack_head(q + hidden, q + 2 * hidden, stride, tokens, head, keys, values);
         for (uint32_t t = 0; t < tokens; t += QUERIES) {
             uint32_t rows = tokens - t < QUERIES ? tokens - t : QUERIES;
-            target to_scores = {scores, room, NULL, RM_EMBED__PLAIN};
-            product(q + t * stride, stride, rows, keys, head, (uint32_t)room, &to_scores);
+            target to_scores = {.y = scores, .stride = room};
+            fp32_product(q + t * stride, stride, rows, keys, head, (uint32_t)room, &to_scores);
             for (uint32_t r = 0; r < rows; r++)
                 softmax(scores + r * room, tokens, room, scale);
-            target to_out = {NULL, hidden, NULL, RM_EMBED__PLAIN};
+            target to_out = {.stride = hidden};
             to_out.y = out + t * hidden + (size_t)h * head;
-            product(scores, room, rows, values, tokens, head, &to_out);
+            fp32_product(scores, room, rows, values, tokens, head, &to_out);
         }
     }
 }

@@ -1,12 +1,13 @@
 /* Which kernels there are, and which of them this CPU runs. */
 #include "kernels.h"
 
-/* Best first within a format. */
+/* Best first; what `auto` takes is the first that runs here. */
 static const rm_embed__kernels *const all[] = {
 #ifdef __x86_64__
-    &rm_embed__avx512,   &rm_embed__avx2,
+    &rm_embed__vnni,     &rm_embed__avx2_int8, &rm_embed__bf16,
+    &rm_embed__avx512,   &rm_embed__avx2,      &rm_embed__avx2_bf16,
 #endif
-    &rm_embed__openblas, &rm_embed__generic, &rm_embed__reference,
+    &rm_embed__openblas, &rm_embed__generic,   &rm_embed__reference,
 };
 
 const rm_embed__kernels *rm_embed__kernels_here(unsigned index)

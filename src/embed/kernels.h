@@ -47,7 +47,8 @@ typedef struct rm_embed__kernels {
 
 extern const rm_embed__kernels rm_embed__reference, rm_embed__generic, rm_embed__openblas;
 #ifdef __x86_64__
-extern const rm_embed__kernels rm_embed__avx2, rm_embed__avx512;
+extern const rm_embed__kernels rm_embed__avx2, rm_embed__avx2_bf16, rm_embed__avx2_int8, rm_embed__avx512,
+    rm_embed__bf16, rm_embed__vnni;
 #endif
 
 /* The `index`th of those that this CPU runs, best first, all formats; NULL past the last. */

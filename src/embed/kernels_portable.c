@@ -35,13 +35,13 @@ static void pack(const float *weights, uint32_t in, uint32_t out, void *packed)
 
 static void finish_row(float *y, const float *bias, uint32_t out, rm_embed__finish finish)
 {
-    target to = {y, 0, bias, finish};
+    target to = {.y = y, .bias = bias, .finish = finish};
     uint32_t c = 0;
     for (; c + LANES <= out; c += LANES)
         store(y + c, finished(load(y + c), &to, c, y + c));
     for (; c < out; c++) {
         float one[LANES] = {y[c]}, own[LANES] = {bias[c]};
-        target part = {one, 0, own, finish};
+        target part = {.y = one, .bias = own, .finish = finish};
         store(one, finished(load(one), &part, 0, one));
         y[c] = one[0];
     }
