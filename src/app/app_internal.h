@@ -14,6 +14,7 @@ int rm_app_serve(int argc, char **argv);
 int rm_app_check(int argc, char **argv);
 int rm_app_cache(int argc, char **argv);
 int rm_app_report(int argc, char **argv);
+int rm_app_embed(int argc, char **argv);
 
 /* ---- options.c ---- */
 

@@ -1,0 +1,77 @@
+"""remora embed with the real model."""
+import json
+import math
+import os
+import subprocess
+
+import pytest
+
+from programs import BIN, ROOT
+
+MODEL = "all-minilm-l6-v2"
+# ONNX Runtime's fp32 vector of "hello world", its first entries.
+HELLO = [-0.0344772, 0.0310232, 0.006735, 0.026109, -0.039362, -0.1603025, 0.066924, -0.0064415]
+BOUNDS = {"fp32": 1e-5, "bf16": 0.01, "int8": 0.02}
+
+
+def run(text, *arguments, ok=True):
+    done = subprocess.run([BIN / "remora", "embed", *arguments], input=text, capture_output=True, timeout=60,
+                          env={**os.environ, "REMORA_MODELS": str(ROOT / "build" / "models")}, check=False)
+    if ok:
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+    return done
+
+
+def cosine(a, b):
+    return sum(x * y for x, y in zip(a, b))
+
+
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_vectors(precision):
+    vectors = run(b"hello world\nhello, world!\nThe stock market fell.\n", "--precision", precision)
+    assert [len(one) for one in vectors] == [384] * 3
+    for vector in vectors:
+        assert math.isclose(cosine(vector, vector), 1, abs_tol=1e-5)
+    assert all(abs(x - y) <= BOUNDS[precision] for x, y in zip(vectors[0], HELLO))
+    assert cosine(vectors[0], vectors[1]) > 0.8 > 0.3 > cosine(vectors[0], vectors[2])
+
+
+def test_tokens():
+    ids = run(b"hello world\n\nlast, no newline", "--tokens")
+    assert ids == [[101, 7592, 2088, 102], [101, 102], [101, 2197, 1010, 2053, 2047, 4179, 102]]
+
+
+def test_cut(tmp_path):
+    text = " ".join(["one"] * 300 + ["two"] * 300).encode()
+    [head] = run(text, "--tokens")
+    assert len(head) == 256 and set(head[1:-1]) == {2028}
+    config = tmp_path / "remora.yaml"
+    config.write_text("embed: {overflow: head_tail}\n")
+    [both] = run(text, "--tokens", "-c", config)
+    assert both == [101] + [2028] * 127 + [2048] * 127 + [102]
+    [vector] = run(text)
+    assert math.isclose(cosine(vector, vector), 1, abs_tol=1e-5)
+
+
+def test_answers_each_line():
+    """The answer comes before the next line is written."""
+    with subprocess.Popen([BIN / "remora", "embed"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env={**os.environ, "REMORA_MODELS": str(ROOT / "build" / "models")}) as child:
+        for text in (b"one\n", b"\n", b"two\n"):
+            child.stdin.write(text)
+            child.stdin.flush()
+            assert len(json.loads(child.stdout.readline())) == 384
+        child.stdin.close()
+        assert child.stdout.read() == b"" and child.wait(30) == 0
+
+
+def test_mistakes(tmp_path):
+    missing = run(b"", "--model", "no-such-model", ok=False)
+    assert missing.returncode == 1 and b"models/fetch no-such-model" in missing.stderr
+    (tmp_path / "config.json").write_text("{")
+    damaged = run(b"", "--model", str(tmp_path), ok=False)
+    assert damaged.returncode == 1 and b"config.json" in damaged.stderr
+    for arguments in (["--precision", "fp64"], ["--nothing"], ["surplus"]):
+        assert run(b"", *arguments, ok=False).returncode == 2
+    assert b"usage" in run(b"", "--help", ok=False).stdout
