@@ -158,7 +158,7 @@ rm_status rm_buf_reserve(rm_buf *buf, size_t more) RM_WARN_UNUSED;      /* RM_EN
 rm_status rm_buf_append_slow(rm_buf *buf, const void *ptr, size_t len); /* rm_buf_append where it must grow */
 static inline rm_status rm_buf_append(rm_buf *buf, const void *ptr, size_t len)
 {
-    if (buf->status != RM_OK || len == 0 || len > buf->cap - buf->len)
+    if (buf->status != RM_OK || !ptr || len == 0 || len > buf->cap - buf->len)
         return rm_buf_append_slow(buf, ptr, len);
     memcpy(buf->ptr + buf->len, ptr, len);
     buf->len += len;

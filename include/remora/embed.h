@@ -44,6 +44,10 @@ typedef struct rm_model_shape {
     rm_pooling pooling;
 } rm_model_shape;
 
+/* The folder of a model: of a name with a slash itself; else in the folder $REMORA_MODELS, then in `models` beside the folder
+ * that this program is in, where models/fetch puts it. False: nowhere. Any thread. */
+bool rm_model_find(const char *name, char *ret_folder, size_t folder_bytes) RM_WARN_UNUSED;
+
 /* ---- encoder ----------------------------------------------------------------------------------------------------- */
 
 /* Weights in the form that the kernels want. Immutable once open; shared by the encoders of all workers. */

@@ -7,6 +7,7 @@
 
 #include "remora/base.h"
 #include "remora/config.h"
+#include "remora/embed.h"
 
 enum { RM_APP_DONE = 0, RM_APP_BAD = 1, RM_APP_USAGE = 2, RM_APP_GO = -1 };
 
@@ -15,6 +16,7 @@ int rm_app_check(int argc, char **argv);
 int rm_app_cache(int argc, char **argv);
 int rm_app_report(int argc, char **argv);
 int rm_app_embed(int argc, char **argv);
+int rm_app_eval(int argc, char **argv);
 
 /* ---- options.c ---- */
 
@@ -62,6 +64,13 @@ rm_status rm_app_http(const char *address, const char *target, rm_slice body, in
 /* Whether a TCP connection to host and port comes about within the time. RM_ECONNECT, RM_ETIMEOUT, RM_ENOTFOUND: no
  * such host. */
 rm_status rm_app_probe(const char *host, const char *port, unsigned timeout_ms) RM_WARN_UNUSED;
+
+/* ---- model.c ---- */
+
+/* Opens the model `name` (NULL: the configuration's) in a precision (NULL: the configuration's). RM_APP_GO: it is open.
+ * Else the exit code; why is told on standard error. */
+int rm_app_open_model(const rm_app_command *command, const rm_config *config, const char *name, const char *precision,
+                      rm_model **ret_model);
 
 /* ---- shared by cache and report ---- */
 

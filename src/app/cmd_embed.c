@@ -1,8 +1,6 @@
 /* remora embed: texts on standard input, one a line, to vectors or token ids on standard output. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "app_internal.h"
@@ -20,70 +18,6 @@ typedef struct embedding {
     float *vector;
     rm_buf out;
 } embedding;
-
-/* ---- where models lie -------------------------------------------------------------------------------------------- */
-
-static bool is_model(const char *folder)
-{
-    char path[PATH_MAX + sizeof("/config.json")];
-
-    (void)snprintf(path, sizeof(path), "%s/config.json", folder);
-    return access(path, R_OK) == 0;
-}
-
-/* A name with a slash is a folder. Else it is looked for in $REMORA_MODELS, then where models/fetch puts it: in models
- * beside the folder that this program is in. */
-static bool find_model(const char *name, char folder[PATH_MAX])
-{
-    char program[PATH_MAX];
-    const char *own = getenv("REMORA_MODELS");
-
-    if (strchr(name, '/')) {
-        (void)snprintf(folder, PATH_MAX, "%s", name);
-        return is_model(folder);
-    }
-    if (own && own[0]) {
-        (void)snprintf(folder, PATH_MAX, "%s/%s", own, name);
-        if (is_model(folder))
-            return true;
-    }
-    ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    if (len <= 0)
-        return false;
-    program[len] = '\0';
-    for (unsigned up = 0; up < 2; up++) {
-        char *slash = strrchr(program, '/');
-        if (!slash)
-            return false;
-        *slash = '\0';
-    }
-    int written = snprintf(folder, PATH_MAX, "%s/models/%s", program, name);
-    return written > 0 && written < PATH_MAX && is_model(folder);
-}
-
-static bool open_model(const char *name, rm_precision precision, rm_model **ret_model)
-{
-    char folder[PATH_MAX];
-    rm_buf why;
-
-    if (!find_model(name, folder)) {
-        (void)fprintf(
-            stderr,
-            "remora: no model %s: fetch it with models/fetch %s, name a folder in Hugging Face layout, or set "
-            "REMORA_MODELS to the folder that models are in\n",
-            name, name);
-        return false;
-    }
-    rm_model_options options = {.folder = folder, .precision = precision};
-    rm_buf_init(&why, 4 * RM_KIB);
-    rm_status status = rm_model_open(&options, ret_model, &why);
-    if (status != RM_OK)
-        (void)fprintf(stderr, "remora: %s: %.*s\n", folder,
-                      why.len ? (int)why.len : (int)strlen(rm_status_text(status)),
-                      why.len ? why.ptr : rm_status_text(status));
-    rm_buf_deinit(&why);
-    return status == RM_OK;
-}
 
 /* ---- one line ---------------------------------------------------------------------------------------------------- */
 
@@ -182,17 +116,6 @@ static int embed_all(embedding *e)
     return done ? RM_APP_DONE : RM_APP_BAD;
 }
 
-static bool read_precision(const char *text, rm_precision *ret_precision)
-{
-    for (rm_precision p = RM_PRECISION_AUTO; p <= RM_PRECISION_INT8; p++) {
-        if (strcmp(text, rm_precision_name(p)) == 0) {
-            *ret_precision = p;
-            return true;
-        }
-    }
-    return false;
-}
-
 int rm_app_embed(int argc, char **argv)
 {
     const char *file = NULL, *name = NULL, *precision_text = NULL;
@@ -209,7 +132,6 @@ int rm_app_embed(int argc, char **argv)
                                     RM_COUNT(options),
                                     NULL,
                                     0};
-    rm_precision precision;
     rm_config *config;
 
     int code = rm_app_parse(&command, argc, argv);
@@ -217,11 +139,9 @@ int rm_app_embed(int argc, char **argv)
         return code;
     if (!rm_app_peek_config(file, &config))
         return RM_APP_BAD;
-    code = RM_APP_BAD;
     e.overflow = strcmp(config->embed.overflow, "head_tail") == 0 ? RM_OVERFLOW_HEAD_TAIL : RM_OVERFLOW_HEAD;
-    if (!read_precision(precision_text ? precision_text : config->embed.precision, &precision))
-        code = rm_app_usage(&command, "--precision %s is none; write auto, fp32, bf16 or int8", precision_text);
-    else if (open_model(name ? name : config->cache.semantic.model, precision, &e.model))
+    code = rm_app_open_model(&command, config, name, precision_text, &e.model);
+    if (code == RM_APP_GO)
         code = embed_all(&e);
     rm_model_close(e.model);
     rm_config_unref(config);

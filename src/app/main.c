@@ -14,6 +14,7 @@ static const command commands[] = {
     {"serve", rm_app_serve, "run the sidecar"},
     {"check", rm_app_check, "validate configuration and upstreams"},
     {"embed", rm_app_embed, "texts to vectors: standard input, one a line, to one JSON array a line"},
+    {"eval", rm_app_eval, "measure on a data file: one JSON object on standard output"},
     {"cache", rm_app_cache, "look into and clear the cache of a running or stopped Remora"},
     {"report", rm_app_report, "savings, by tenant, model and reason"},
 };

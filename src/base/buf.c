@@ -54,7 +54,7 @@ rm_status rm_buf_reserve(rm_buf *buf, size_t more)
 rm_status rm_buf_append_slow(rm_buf *buf, const void *ptr, size_t len)
 {
     rm_status status = rm_buf_reserve(buf, len);
-    if (status != RM_OK || len == 0)
+    if (status != RM_OK || !ptr || len == 0)
         return status;
     memcpy(buf->ptr + buf->len, ptr, len);
     buf->len += len;

@@ -58,6 +58,13 @@ static void put_lines(rm_slice prefix, rm_slice data, rm_slice line_end, rm_buf 
     }
 }
 
+/* A lone CR before a lone LF would become one line's end where there were two. */
+static void keep_apart(const char *next, rm_buf *out)
+{
+    if (*next == '\n' && out->len > 0 && out->ptr[out->len - 1] == '\r')
+        rm_buf_append_char(out, '\n');
+}
+
 rm_status rm_provider__put_event(const rm_sse_event *event, rm_slice data, rm_buf *out)
 {
     const char *p = event->raw.ptr, *end = p + event->raw.len;
@@ -69,10 +76,12 @@ rm_status rm_provider__put_event(const rm_sse_event *event, rm_slice data, rm_bu
         size_t ends = stop == end ? 0 : *stop == '\r' && stop + 1 < end && stop[1] == '\n' ? 2 : 1;
         rm_slice line = rm_slice_make(p, (size_t)(stop - p));
         size_t prefix = data_prefix(line);
-        if (prefix == 0)
+        if (prefix == 0) {
+            keep_apart(p, out);
             rm_buf_append(out, p, line.len + ends);
-        else if (!written)
+        } else if (!written) {
             put_lines(rm_slice_make(p, prefix), data, rm_slice_make(stop, ends), out);
+        }
         written = written || prefix > 0;
         p = stop + ends;
     }

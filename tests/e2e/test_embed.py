@@ -75,3 +75,32 @@ def test_mistakes(tmp_path):
     for arguments in (["--precision", "fp64"], ["--nothing"], ["surplus"]):
         assert run(b"", *arguments, ok=False).returncode == 2
     assert b"usage" in run(b"", "--help", ok=False).stdout
+
+
+def test_eval(tmp_path):
+    """Cosines against vectors that another precision made."""
+    texts, golden = tmp_path / "texts.txt", tmp_path / "golden.jsonl"
+    lines = ["hello world", "", "What is the capital of France?", "Ελλάδα 漢字"]
+    texts.write_text("".join(line + "\n" for line in lines))
+    golden.write_text("".join(json.dumps(one) + "\n" for one in run(texts.read_bytes(), "--precision", "fp32")))
+
+    def evaluate(*arguments):
+        return subprocess.run([BIN / "remora", "eval", "embed", "--texts", texts, "--golden", golden, *arguments], check=False,
+                              capture_output=True, timeout=60, env={**os.environ, "REMORA_MODELS": str(ROOT / "build" / "models")})
+
+    for precision, least in (("fp32", 0.999999), ("bf16", 0.9999), ("int8", 0.995)):
+        done = json.loads(evaluate("--precision", precision).stdout)
+        assert done["texts"] == 4 and done["precision"] == precision
+        assert least <= done["cosine"]["min"] <= done["cosine"]["mean"] <= 1.000001
+    golden.write_text("[1, 2]\n")
+    short = evaluate()
+    assert short.returncode == 1 and b"line 1" in short.stderr
+    assert run(b"", ok=True) == []
+    assert subprocess.run([BIN / "remora", "eval", "nothing"], capture_output=True, check=False).returncode == 2
+
+
+def test_bench():
+    done = subprocess.run([BIN / "remora-bench", "embed", "--precision", "int8", "--tokens", "8", "--texts", "3", "--json"],
+                          capture_output=True, timeout=60, env={**os.environ, "REMORA_MODELS": str(ROOT / "build" / "models")}, check=True)
+    figures = json.loads(done.stdout)
+    assert figures["precision"] == "int8" and figures["tokens"] == 8 and figures["cpu_us"] > 0

@@ -108,19 +108,15 @@ static void read_events(rm_slice text, struct events *ret_events)
     rm_sse_parser_deinit(&parser);
 }
 
-/* CR alone and LF both end lines: where a data line goes, the line ends around it may become one (CRLF). A byte order
- * mark inside: a reader skips that line, a writer may take it for a data line. Such streams need only do no harm. */
+/* A byte order mark inside: a reader skips that line, a writer may take it for a data line. Such streams need only do no
+ * harm. */
 static bool is_odd(rm_slice text)
 {
-    bool cr = false, lf = false, mark = false;
-    for (size_t i = 0; i < text.len; i++) {
-        bool pair = text.ptr[i] == '\r' && i + 1 < text.len && text.ptr[i + 1] == '\n';
-        cr |= text.ptr[i] == '\r' && !pair;
-        lf |= text.ptr[i] == '\n';
-        mark |= i > 0 && rm_slice_has_prefix(rm_slice_make(text.ptr + i, text.len - i), RM_SLICE("\xef\xbb\xbf"));
-        i += pair;
+    for (size_t i = 1; i < text.len; i++) {
+        if (rm_slice_has_prefix(rm_slice_make(text.ptr + i, text.len - i), RM_SLICE("\xef\xbb\xbf")))
+            return true;
     }
-    return (cr && lf) || mark;
+    return false;
 }
 
 static bool check_events(const rm_echo *echo, rm_slice before, rm_slice after)

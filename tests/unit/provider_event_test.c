@@ -370,6 +370,8 @@ static void test_clean(void **state)
                "data: {\"usage\":null}\n\n",
                "\xef\xbb\xbf"
                "data: {}\n\n");
+    /* Line ends of three kinds in one event, which still ends. */
+    check_edit(RM_OP_CHAT, -1, "data: {\"usage\":null}\rdata:\n\n", "data: {}\rdata: \r\n\n");
     check_edit(RM_OP_RESPONSES, -1,
                "event: response.output_text.delta\ndata: {\"delta\":\"a\",\"obfuscation\":\"zz\"}\n\n",
                "event: response.output_text.delta\ndata: {\"delta\":\"a\"}\n\n");
