@@ -331,6 +331,8 @@ rm_status rm_embed__vocabulary_from_json(rm_slice text, const char *file, rm_emb
 static bool is_utf8(rm_slice text)
 {
     static const uint8_t replacement[] = {0xef, 0xbf, 0xbd};
+    if (text.len == 0)
+        return true; /* its ptr may be NULL */
     const uint8_t *at = (const uint8_t *)text.ptr, *end = at + text.len;
     while (at < end) {
         const uint8_t *from = at;
