@@ -82,7 +82,10 @@
 #define RM_EMBED_LAYERS_MAX       48
 #define RM_EMBED_HIDDEN_MAX       4096
 #define RM_EMBED_POSITIONS_MAX    8192
-#define RM_EMBED_BATCH_TOKENS_MAX 2048 /* encoded at once; also the longest text that an encoder takes */
+#define RM_EMBED_WORKERS_MAX      256
+#define RM_EMBED_QUEUE_TEXTS_MAX  16384 /* waiting in a lane, of all requests */
+#define RM_EMBED_TURN_TOKENS_MAX  64    /* that a worker takes from several texts at once; a longer text goes alone */
+#define RM_EMBED_BATCH_TOKENS_MAX 2048  /* encoded at once; also the longest text that an encoder takes */
 
 /* admin */
 #define RM_ADMIN_BODY_BYTES_MAX  (1 * RM_MIB)
