@@ -30,7 +30,8 @@ while getopts n:mo: option; do
 done
 shift $((OPTIND - 1))
 targets=("$@")
-[ $# -gt 0 ] || targets=(wire_http_fuzz wire_sse_fuzz json_canonical_fuzz config_parse_fuzz store_record_fuzz)
+[ $# -gt 0 ] || targets=(wire_http_fuzz wire_sse_fuzz json_canonical_fuzz config_parse_fuzz store_record_fuzz
+    embed_safetensors_fuzz embed_shape_fuzz embed_vocabulary_fuzz embed_tokenize_fuzz)
 
 # Stacks of allocations and a long quarantine cost most of the time here; a finding is replayed with both.
 export ASAN_OPTIONS=malloc_context_size=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=64
