@@ -9,9 +9,13 @@ import pytest
 from programs import BIN, ROOT
 
 MODEL = "all-minilm-l6-v2"
+BGE = "bge-small-en-v1.5"
 # ONNX Runtime's fp32 vector of "hello world", its first entries.
 HELLO = [-0.0344772, 0.0310232, 0.006735, 0.026109, -0.039362, -0.1603025, 0.066924, -0.0064415]
 BOUNDS = {"fp32": 1e-5, "bf16": 0.01, "int8": 0.02}
+# The bars of each format: mean and worst cosine.
+BARS = [("fp32", 0.999999, 0.999999), ("bf16", 0.9999, 0.9999), ("int8", 0.998, 0.995)]
+GOLDEN = ROOT / "tests" / "golden" / "embed"
 
 
 def run(text, *arguments, ok=True):
@@ -97,6 +101,34 @@ def test_eval(tmp_path):
     assert short.returncode == 1 and b"line 1" in short.stderr
     assert run(b"", ok=True) == []
     assert subprocess.run([BIN / "remora", "eval", "nothing"], capture_output=True, check=False).returncode == 2
+
+
+def golden_cosines(model, precision, texts):
+    """Against the vectors of the reference, as tests/golden/embed_vectors.py made them."""
+    done = subprocess.run([BIN / "remora", "eval", "embed", "--model", model, "--precision", precision, "--texts", texts, "--golden",
+                           GOLDEN / f"{model}.jsonl"], capture_output=True, timeout=240, check=False,
+                          env={**os.environ, "REMORA_MODELS": str(ROOT / "build" / "models")})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("precision,mean,worst", BARS)
+def test_golden(precision, mean, worst):
+    done = golden_cosines(MODEL, precision, GOLDEN / "texts.txt")
+    assert done["texts"] == 200 and done["precision"] == precision
+    assert mean <= done["cosine"]["mean"] <= 1.000001
+    assert worst <= done["cosine"]["min"], f"line {done['cosine']['min_line']}"
+
+
+@pytest.mark.skipif(not (ROOT / "build" / "models" / BGE).is_dir(), reason=f"models/fetch {BGE} was not asked for")
+@pytest.mark.parametrize("precision,mean,worst", BARS)
+def test_golden_cls(tmp_path, precision, mean, worst):
+    """A second model, of CLS pooling and twice as many layers: every tenth text."""
+    lines = (GOLDEN / "texts.txt").read_bytes().split(b"\n")[:-1][::10]
+    (tmp_path / "texts.txt").write_bytes(b"".join(line + b"\n" for line in lines))
+    done = golden_cosines(BGE, precision, tmp_path / "texts.txt")
+    assert done["texts"] == 20
+    assert mean <= done["cosine"]["mean"] and worst <= done["cosine"]["min"]
 
 
 def test_bench():
