@@ -126,7 +126,6 @@ rm_bench_choice rm_bench__mix_next(rm_bench_mix *mix);
 
 #define RM_BENCH_NUMBER_BYTES 16
 void rm_bench__hex16(uint64_t value, char text[RM_BENCH_NUMBER_BYTES]); /* 16 lower-case digits, no NUL */
-rm_status rm_bench__append_base64(rm_buf *out, const void *ptr, size_t len);
 /* A gzip member (RFC 1952) of stored blocks, which is what a test needs of gzip without a compressor: begin, blocks,
  * end with all the bytes that the blocks held. */
 void rm_bench__gzip_begin(rm_buf *out);

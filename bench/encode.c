@@ -7,21 +7,6 @@ void rm_bench__hex16(uint64_t value, char text[RM_BENCH_NUMBER_BYTES])
         text[i] = "0123456789abcdef"[value & 15];
 }
 
-rm_status rm_bench__append_base64(rm_buf *out, const void *ptr, size_t len)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *bytes = ptr;
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i;
-        uint32_t word = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                        (left > 2 ? (uint32_t)bytes[i + 2] : 0);
-        char four[4] = {alphabet[word >> 18], alphabet[word >> 12 & 63], left > 1 ? alphabet[word >> 6 & 63] : '=',
-                        left > 2 ? alphabet[word & 63] : '='};
-        rm_buf_append(out, four, sizeof(four));
-    }
-    return out->status;
-}
-
 /* CRC-32 of RFC 1952 section 8, bit by bit: only short test answers pass through it. */
 static uint32_t crc32_of(rm_slice bytes)
 {

@@ -26,12 +26,12 @@ static void append_embedding(rm_slice text, size_t index, size_t dimensions, boo
 {
     make_vector(text, dimensions, vector);
     rm_buf_appendf(out, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":%s", index ? "," : "", index,
-                   base64 ? "\"" : "[");
+                   base64 ? "\"" : "");
     if (base64)
-        rm_bench__append_base64(out, vector, dimensions * sizeof(*vector)); /* little-endian, as OpenAI's */
-    for (size_t i = 0; !base64 && i < dimensions; i++)
-        rm_buf_appendf(out, "%s%.9g", i ? "," : "", (double)vector[i]);
-    rm_buf_append_cstr(out, base64 ? "\"}" : "]}");
+        rm_buf_append_base64(out, vector, dimensions * sizeof(*vector)); /* little-endian, as OpenAI's */
+    else
+        rm_json_append_floats(vector, dimensions, out);
+    rm_buf_append_cstr(out, base64 ? "\"}" : "}");
 }
 
 /* Strings stand for themselves, token arrays for their canonical text. */

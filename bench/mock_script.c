@@ -125,7 +125,7 @@ rm_status rm_mock__render_echo(const rm_http_head *head, rm_slice body, rm_mock_
         rm_buf_append_char(out, ']');
     }
     rm_buf_appendf(out, "],\"body_length\":%zu,\"body_base64\":\"", body.len);
-    rm_bench__append_base64(out, body.ptr, body.len);
+    rm_buf_append_base64(out, body.ptr, body.len);
     rm_buf_append_cstr(out, "\"}");
     rm_mock__script_cut(script);
     return out->status;

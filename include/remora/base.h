@@ -183,6 +183,8 @@ rm_status rm_buf_append_usd(rm_buf *buf, double usd);
 rm_status rm_buf_appendf(rm_buf *buf, const char *format, ...) RM_PRINTF(2, 3);
 /* The text as the inside of a JSON string (no quotes); bad UTF-8 becomes U+FFFD. */
 rm_status rm_buf_append_json_escaped(rm_buf *buf, rm_slice text);
+/* RFC 4648 section 4, padded. */
+rm_status rm_buf_append_base64(rm_buf *buf, const void *ptr, size_t len);
 void rm_buf_consume(rm_buf *buf, size_t len); /* drops from the front */
 static inline rm_slice rm_buf_slice(const rm_buf *buf)
 {

@@ -55,6 +55,12 @@ bool rm_json_iter_next(rm_json_iter *iter);
 typedef bool (*rm_json_skip_fn)(rm_slice key, const rm_json *value, void *user);
 rm_status rm_json_canonical(const rm_json *value, rm_json_skip_fn skip, void *user, rm_buf *out) RM_WARN_UNUSED;
 
+/* ---- numbers ------------------------------------------------------------------------------------------------------ */
+
+/* Appends "[0.1,-2.5e-9]": of each number the shortest text that reads back as the same float. RM_EINVAL: one is not
+ * finite. RM_ENOMEM, RM_ETOOBIG. */
+rm_status rm_json_append_floats(const float *numbers, size_t count, rm_buf *out);
+
 /* ---- raw text ---------------------------------------------------------------------------------------------------- */
 
 /* Where a member of an object stands in its text; offsets into the text that was given. */

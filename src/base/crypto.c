@@ -34,3 +34,20 @@ rm_status rm_random_bytes(void *ptr, size_t len)
     }
     return RM_OK;
 }
+
+#define BASE64_STEP (48 * RM_KIB) /* bytes at once: a multiple of three, so that only the last piece is padded */
+
+rm_status rm_buf_append_base64(rm_buf *buf, const void *ptr, size_t len)
+{
+    const unsigned char *from = ptr;
+    while (len && buf->status == RM_OK) {
+        size_t part = len < BASE64_STEP ? len : BASE64_STEP;
+        /* The library ends what it writes with a NUL. */
+        if (rm_buf_reserve(buf, (part + 2) / 3 * 4 + 1) != RM_OK)
+            break;
+        buf->len += (size_t)EVP_EncodeBlock((unsigned char *)buf->ptr + buf->len, from, (int)part);
+        from += part;
+        len -= part;
+    }
+    return buf->status;
+}

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -203,6 +204,43 @@ static void test_usd_against_printf(void **state)
     }
 }
 
+static void check_base64(rm_slice plain, const char *expected)
+{
+    rm_buf buf;
+    rm_buf_init(&buf, 1000);
+    rm_buf_append_base64(&buf, plain.ptr, plain.len);
+    assert_int_equal(rm_buf_append_char(&buf, '\0'), RM_OK);
+    assert_string_equal(buf.ptr, expected);
+    rm_buf_deinit(&buf);
+}
+
+/* RFC 4648 section 10, and a text of several steps. */
+static void test_base64(void **state)
+{
+    (void)state;
+    check_base64(RM_SLICE_NONE, "");
+    check_base64(RM_SLICE("f"), "Zg==");
+    check_base64(RM_SLICE("fo"), "Zm8=");
+    check_base64(RM_SLICE("foo"), "Zm9v");
+    check_base64(RM_SLICE("foob"), "Zm9vYg==");
+    check_base64(RM_SLICE("foobar"), "Zm9vYmFy");
+    enum { LONG = 200 * 1024 };
+    unsigned char *zeros = calloc(1, LONG);
+    assert_non_null(zeros);
+    rm_buf buf;
+    rm_buf_init(&buf, RM_MIB);
+    assert_int_equal(rm_buf_append_base64(&buf, zeros, LONG), RM_OK);
+    assert_int_equal(buf.len, (LONG + 2) / 3 * 4);
+    for (size_t i = 0; i < buf.len - 1; i++)
+        assert_int_equal(buf.ptr[i], 'A');
+    assert_int_equal(buf.ptr[buf.len - 1], '=');
+    rm_buf_deinit(&buf);
+    rm_buf_init(&buf, 100);
+    assert_int_equal(rm_buf_append_base64(&buf, zeros, LONG), RM_ETOOBIG);
+    rm_buf_deinit(&buf);
+    free(zeros);
+}
+
 static void check_escaped(rm_slice text, const char *expected)
 {
     rm_buf buf;
@@ -359,9 +397,9 @@ int main(void)
         cmocka_unit_test(test_status), cmocka_unit_test(test_slices), cmocka_unit_test(test_split),
         cmocka_unit_test(test_u64),    cmocka_unit_test(test_double), cmocka_unit_test(test_durations),
         cmocka_unit_test(test_bytes),  cmocka_unit_test(test_usd),    cmocka_unit_test(test_usd_against_printf),
-        cmocka_unit_test(test_escape), cmocka_unit_test(test_hashes), cmocka_unit_test(test_hmac),
-        cmocka_unit_test(test_random), cmocka_unit_test(test_rng),    cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_base64), cmocka_unit_test(test_escape), cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_hmac),   cmocka_unit_test(test_random), cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_clock),  cmocka_unit_test(test_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

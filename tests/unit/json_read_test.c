@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <math.h>
+
 #include "remora/json.h"
 
 static rm_arena arena;
@@ -205,6 +207,46 @@ static void test_many_values(void **state)
     rm_buf_deinit(&text);
 }
 
+static void check_float(float number, const char *expected)
+{
+    rm_buf out;
+    rm_buf_init(&out, 100);
+    assert_int_equal(rm_json_append_floats(&number, 1, &out), RM_OK);
+    assert_int_equal(rm_buf_append_char(&out, '\0'), RM_OK);
+    assert_string_equal(out.ptr, expected);
+    rm_buf_deinit(&out);
+}
+
+static void test_floats(void **state)
+{
+    (void)state;
+    check_float(0.1F, "[0.1]");
+    check_float(-2.5e-9F, "[-2.5e-9]");
+    check_float(1.0F, "[1.0]");
+    check_float(0.016777217F, "[0.016777217]");
+    rm_buf out;
+    rm_buf_init(&out, 64);
+    assert_int_equal(rm_json_append_floats(NULL, 0, &out), RM_OK);
+    assert_true(rm_slice_eq(rm_buf_slice(&out), RM_SLICE("[]")));
+    const float numbers[] = {0.5F, (float)NAN};
+    assert_int_equal(rm_json_append_floats(numbers, 2, &out), RM_EINVAL);
+    rm_buf_deinit(&out);
+    rm_buf_init(&out, 3);
+    assert_int_equal(rm_json_append_floats(numbers, 1, &out), RM_ETOOBIG);
+    rm_buf_deinit(&out);
+#ifdef REMORA_FAULTS
+    for (uint64_t nth = 1; nth < 4; nth++) {
+        rm_buf_init(&out, 64);
+        rm_fault_set(RM_FAULT_ALLOC, nth, true);
+        rm_status status = rm_json_append_floats(numbers, 1, &out);
+        rm_fault_set(RM_FAULT_ALLOC, 0, false);
+        assert_true(status == RM_ENOMEM || status == RM_OK);
+        assert_int_equal(out.len, status == RM_OK ? 5 : 0);
+        rm_buf_deinit(&out);
+    }
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +258,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_numbers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_values, set_up, tear_down),
+        cmocka_unit_test(test_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
