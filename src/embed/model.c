@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#include "embed_internal.h"
+#include "files.h"
 
 #define BLOCK_ALIGN ((size_t)2 * RM_MIB) /* a huge page: weights are read from end to end for every text */
 #define NAME_BYTES  128
@@ -220,13 +220,15 @@ rm_status rm_model_open(const rm_model_options *options, rm_model **ret_model, r
     }
     rm_model *model = rm_calloc(1, sizeof(*model));
     if (!model)
-        return RM_ENOMEM;
+        return rm_embed__refuse(why, RM_ENOMEM, options->folder, "out of memory");
     model->kernels = kernels;
     rm_status status = open_files(model, options->folder, why);
-    if (status == RM_OK && !(model->layers = rm_calloc(model->shape.layers, sizeof(*model->layers))))
-        status = RM_ENOMEM;
-    if (status == RM_OK)
-        status = build(model, why);
+    if (status == RM_OK) {
+        model->layers = rm_calloc(model->shape.layers, sizeof(*model->layers));
+        status = model->layers ? build(model, why) : RM_ENOMEM;
+        if (status == RM_ENOMEM)
+            (void)rm_embed__refuse(why, status, options->folder, "out of memory");
+    }
     if (status != RM_OK) {
         rm_model_close(model);
         return status;
