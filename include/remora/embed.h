@@ -18,13 +18,18 @@ typedef enum rm_overflow {
     RM_OVERFLOW_HEAD_TAIL /* the first and the last half; an odd one goes to the head */
 } rm_overflow;
 
-/* From `folder`: tokenizer.json where there is one, else vocab.txt (then lower-casing as tokenizer_config.json's
- * do_lower_case says, true if it is missing). Any thread; blocks on files. RM_ENOTFOUND: neither is there. RM_ECORRUPT: damaged.
- * RM_EUNSUPPORTED: not a BERT WordPiece tokenizer. RM_ETOOBIG: over RM_EMBED_VOCAB_BYTES_MAX or RM_EMBED_VOCAB_TOKENS_MAX. RM_EIO,
- * RM_ENOMEM. On failure `why` gets one line: file, what is wrong with it. */
+/* From `folder`: tokenizer.json where there is one, which says everything; else vocab.txt and, where there is one,
+ * tokenizer_config.json (do_lower_case, strip_accents, tokenize_chinese_chars; what is missing is as BERT's uncased models
+ * have it). Any thread; blocks on files. RM_ENOTFOUND: neither is there. RM_ECORRUPT: damaged. RM_EUNSUPPORTED: it asks for
+ * what is not done here: another normaliser, pre-tokenizer or model than BERT's, another frame than [CLS] text [SEP], added
+ * tokens that are single words or normalised, words over 100 characters, a prefix over 16 bytes; or a vocab.txt without
+ * [UNK], [CLS] or [SEP]. RM_ETOOBIG: over RM_EMBED_VOCAB_BYTES_MAX, RM_EMBED_CONFIG_BYTES_MAX or RM_EMBED_VOCAB_TOKENS_MAX, or
+ * a folder's name over 4096 bytes. RM_EIO, RM_ENOMEM. On failure `why` (NULL is fine) gets one line: file, what is wrong with
+ * it, what to do. */
 rm_status rm_tokenizer_open(const char *folder, rm_tokenizer **ret_tokenizer, rm_buf *why) RM_WARN_UNUSED;
-void rm_tokenizer_close(rm_tokenizer *tokenizer);           /* NULL is fine */
-uint32_t rm_tokenizer_count(const rm_tokenizer *tokenizer); /* tokens in the vocabulary */
+void rm_tokenizer_close(rm_tokenizer *tokenizer); /* NULL is fine */
+uint32_t
+rm_tokenizer_count(const rm_tokenizer *tokenizer); /* the highest id + 1; not every id below it need be a token */
 
 /* Ids of [CLS] text [SEP] as the Hugging Face `tokenizers` library gives them for BertNormalizer, BertPreTokenizer and
  * WordPiece, special tokens within the text included ("[MASK]"); bytes that are not UTF-8 count as U+FFFD each maximal
@@ -36,7 +41,9 @@ size_t rm_tokenize(const rm_tokenizer *tokenizer, rm_slice text, rm_overflow ove
 
 typedef enum rm_pooling { RM_POOLING_MEAN = 0, RM_POOLING_CLS } rm_pooling;
 
-/* What config.json and its neighbours say: sentence_bert_config.json (max_seq_length), 1_Pooling/config.json. */
+/* What config.json says and, where they are there, its neighbours: sentence_bert_config.json (max_seq_length) and
+ * 1_Pooling/config.json (else mean). modules.json gives nothing of this: a model with a step in it other than Transformer,
+ * Pooling and Normalize is refused. Vectors are scaled to length 1 whether or not it has a Normalize. */
 typedef struct rm_model_shape {
     uint32_t layers, heads, hidden, intermediate, vocabulary, positions;
     uint32_t tokens_max; /* of one text, with [CLS] and [SEP]; at most `positions` */
@@ -68,8 +75,12 @@ typedef struct rm_model_options {
     const char *kernels; /* NULL: the best that this CPU runs; else by name (rm_kernels_name), for tests and benches */
 } rm_model_options;
 
-/* Any thread; blocks on files. RM_ENOTFOUND, RM_ECORRUPT (damaged or truncated), RM_EUNSUPPORTED (another kind of model),
- * RM_ETOOBIG, RM_EINVAL (no such kernels here, or not in that precision), RM_EIO, RM_ENOMEM. On failure `why` gets one line: file, what is wrong. */
+/* Any thread; blocks on files. RM_ENOTFOUND. RM_ECORRUPT: damaged, truncated, or files of two models. RM_EUNSUPPORTED: whole,
+ * but it would give other vectors than its own, or none: a model_type other than bert, an activation other than gelu, relative
+ * positions, a decoder, a pooling other than mean or CLS, a further step in modules.json, an array that the encoder needs and the weights
+ * lack (of another type than F32, F16 or BF16 counts as lacking) or of over four dimensions, or as rm_tokenizer_open.
+ * RM_ETOOBIG: over a bound of limits.h. RM_EINVAL: no such kernels here, or not in that precision. RM_EIO, RM_ENOMEM. On
+ * failure `why` gets one line: file, what is wrong, what to do. */
 rm_status rm_model_open(const rm_model_options *options, rm_model **ret_model, rm_buf *why) RM_WARN_UNUSED;
 /* Every encoder must be gone. NULL is fine. */
 void rm_model_close(rm_model *model);

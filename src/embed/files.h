@@ -10,6 +10,22 @@ rm_status rm_embed__refuse(rm_buf *why, rm_status status, const char *path, cons
  * do about a missing one. */
 rm_status rm_embed__refuse_errno(rm_buf *why, int code, const char *path, const char *mend);
 
+/* What to do about a missing one. */
+#define RM_EMBED__MEND_MISSING \
+    "a model's folder holds config.json, model.safetensors, and vocab.txt or tokenizer.json (models/fetch gets one)"
+
+#define RM_EMBED__PATH_BYTES 4096
+
+/* FOLDER/NAME into `path`. RM_ETOOBIG: it has no room, and `why` says so. */
+rm_status rm_embed__path(const char *folder, const char *name, char path[RM_EMBED__PATH_BYTES],
+                         rm_buf *why) RM_WARN_UNUSED;
+#define RM_EMBED__READ_SPARE 4096
+
+/* The whole of a small file into `out`, which must be let grow to bytes_max + RM_EMBED__READ_SPARE. RM_ENOTFOUND: `why`
+ * gets a line of it only where `mend` is not NULL. RM_ETOOBIG, RM_EIO, RM_ENOMEM. */
+rm_status rm_embed__read_file(const char *path, size_t bytes_max, const char *mend, rm_buf *out,
+                              rm_buf *why) RM_WARN_UNUSED;
+
 /* rm_embed__tensors_open of bytes that the caller keeps until the close; `path` names them in `why`. */
 rm_status rm_embed__tensors_parse(const char *path, rm_slice bytes, rm_embed__tensors **ret_tensors,
                                   rm_buf *why) RM_WARN_UNUSED;

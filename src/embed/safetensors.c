@@ -60,36 +60,6 @@ static const struct dtype {
 
 /* ---- why --------------------------------------------------------------------------------------------------------- */
 
-rm_status rm_embed__refuse(rm_buf *why, rm_status status, const char *path, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    if (why)
-        (void)rm_buf_appendf(why, "%s: %s", path, text);
-    return status;
-}
-
-rm_status rm_embed__refuse_errno(rm_buf *why, int code, const char *path, const char *mend)
-{
-    switch (code) {
-    case ENOENT:
-    case ENOTDIR:
-        return rm_embed__refuse(why, RM_ENOTFOUND, path, "is missing; %s", mend);
-    case ENOMEM:
-        return rm_embed__refuse(why, RM_ENOMEM, path, "out of memory");
-    case EISDIR:
-        return rm_embed__refuse(why, RM_EIO, path, "is a folder, not a file");
-    default: {
-        char text[128];
-        return rm_embed__refuse(why, RM_EIO, path, "cannot be read (%s); see to its permissions and its disk",
-                                strerror_r(code, text, sizeof(text)));
-    }
-    }
-}
-
 /* A name out of the file, fit for one line of text. */
 typedef struct shown {
     char text[80];
@@ -341,9 +311,6 @@ rm_status rm_embed__tensors_parse(const char *path, rm_slice bytes, rm_embed__te
 
 /* ---- file -------------------------------------------------------------------------------------------------------- */
 
-#define MEND_MISSING \
-    "a model's folder holds config.json, model.safetensors, and vocab.txt or tokenizer.json (models/fetch gets one)"
-
 /* The whole file, read-only; {NULL,0} for an empty one. */
 static rm_status map_file(const char *path, rm_slice *ret_bytes, rm_buf *why)
 {
@@ -352,15 +319,15 @@ static rm_status map_file(const char *path, rm_slice *ret_bytes, rm_buf *why)
     rm_status status = RM_OK;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* the last: a pipe must not hold us up */
     if (fd < 0)
-        return rm_embed__refuse_errno(why, errno, path, MEND_MISSING);
+        return rm_embed__refuse_errno(why, errno, path, RM_EMBED__MEND_MISSING);
     if (fstat(fd, &info) != 0)
-        status = rm_embed__refuse_errno(why, errno, path, MEND_MISSING);
+        status = rm_embed__refuse_errno(why, errno, path, RM_EMBED__MEND_MISSING);
     else if (!S_ISREG(info.st_mode))
         status = rm_embed__refuse(why, RM_EIO, path, "is no regular file");
     else if (info.st_size > 0) {
         at = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (at == MAP_FAILED)
-            status = rm_embed__refuse_errno(why, errno, path, MEND_MISSING);
+            status = rm_embed__refuse_errno(why, errno, path, RM_EMBED__MEND_MISSING);
     }
     (void)close(fd);
     if (status == RM_OK)

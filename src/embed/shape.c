@@ -1,14 +1,8 @@
 /* What kind of model a folder holds, from the small JSON files of the Hugging Face layout. What this program would run
  * wrongly (another activation, a third pooling, a layer behind the pooling) is refused rather than run. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
-
 #include "files.h"
 #include "remora/json.h"
 
-#define PATH_BYTES_MAX 4096
 /* The JSON library takes 16 bytes a value, and the shortest value with its comma has two. */
 #define SCRATCH_BYTES_MAX (16 * RM_EMBED_CONFIG_BYTES_MAX)
 /* As wide as the widest layer: four times the hidden size is BERT's own. */
@@ -25,16 +19,10 @@ static const char *const file_names[RM_EMBED__SHAPE_FILES] = {
 
 /* The file being read: its place for messages, and its object. */
 typedef struct document {
-    char path[PATH_BYTES_MAX];
+    char path[RM_EMBED__PATH_BYTES];
     const rm_json *root;
     rm_buf *why;
 } document;
-
-static bool path_of(const char *folder, rm_embed__shape_file file, char *path)
-{
-    int len = snprintf(path, PATH_BYTES_MAX, "%s/%s", folder, file_names[file]);
-    return len > 0 && len < PATH_BYTES_MAX;
-}
 
 #define refuse(doc, status, ...) rm_embed__refuse((doc)->why, (status), (doc)->path, __VA_ARGS__)
 
@@ -223,9 +211,8 @@ rm_status rm_embed__shape_parse(const char *folder, const rm_slice texts[RM_EMBE
     rm_model_shape shape = {0};
     rm_status status = RM_OK;
     for (int i = 0; status == RM_OK && i < RM_EMBED__SHAPE_FILES; i++) {
-        if (!path_of(folder, (rm_embed__shape_file)i, doc.path))
-            return rm_embed__refuse(why, RM_ETOOBIG, "(model)", "the folder's name is over %d bytes", PATH_BYTES_MAX);
-        if (texts[i].ptr || i == RM_EMBED__CONFIG)
+        status = rm_embed__path(folder, file_names[i], doc.path, why);
+        if (status == RM_OK && (texts[i].ptr || i == RM_EMBED__CONFIG))
             status = read_text(&doc, texts[i], &steps[i], &shape);
     }
     if (status == RM_OK)
@@ -233,59 +220,18 @@ rm_status rm_embed__shape_parse(const char *folder, const rm_slice texts[RM_EMBE
     return status;
 }
 
-/* Reads the whole file; more than is allowed shows in the length. */
-static rm_status read_all(int fd, rm_buf *out)
-{
-    rm_status status = rm_buf_reserve(out, 4096);
-    while (status == RM_OK) {
-        ssize_t got = read(fd, out->ptr + out->len, out->cap - out->len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? RM_EIO : RM_OK;
-        out->len += (size_t)got;
-        if (out->len > RM_EMBED_CONFIG_BYTES_MAX)
-            return RM_ETOOBIG;
-        status = rm_buf_reserve(out, 1);
-    }
-    return status;
-}
-
-static rm_status read_file(const char *path, bool required, rm_buf *out, rm_buf *why)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* the last: a pipe must not hold us up */
-    if (fd < 0 && !required && (errno == ENOENT || errno == ENOTDIR))
-        return RM_ENOTFOUND;
-    if (fd < 0)
-        return rm_embed__refuse_errno(why, errno, path,
-                                      "a model's folder holds config.json, model.safetensors, and vocab.txt or "
-                                      "tokenizer.json (models/fetch gets one)");
-    rm_status status = read_all(fd, out);
-    int code = errno;
-    (void)close(fd);
-    if (status == RM_EIO)
-        return rm_embed__refuse_errno(why, code, path, "");
-    if (status == RM_ENOMEM)
-        return rm_embed__refuse(why, status, path, "out of memory");
-    if (status == RM_ETOOBIG)
-        return rm_embed__refuse(why, status, path, "has over %llu bytes, which no such file has; get it again",
-                                RM_EMBED_CONFIG_BYTES_MAX);
-    return status;
-}
-
 rm_status rm_embed__shape_read(const char *folder, rm_model_shape *ret_shape, rm_buf *why)
 {
-    char path[PATH_BYTES_MAX];
+    char path[RM_EMBED__PATH_BYTES];
     rm_buf bufs[RM_EMBED__SHAPE_FILES] = {0};
     rm_slice texts[RM_EMBED__SHAPE_FILES] = {0};
     rm_status status = RM_OK;
     for (int i = 0; status == RM_OK && i < RM_EMBED__SHAPE_FILES; i++) {
-        if (!path_of(folder, (rm_embed__shape_file)i, path)) {
-            status = rm_embed__refuse(why, RM_ETOOBIG, "(model)", "the folder's name is over %d bytes", PATH_BYTES_MAX);
-            break;
-        }
-        rm_buf_init(&bufs[i], RM_EMBED_CONFIG_BYTES_MAX + 4096);
-        status = read_file(path, i == RM_EMBED__CONFIG, &bufs[i], why);
+        rm_buf_init(&bufs[i], RM_EMBED_CONFIG_BYTES_MAX + RM_EMBED__READ_SPARE);
+        status = rm_embed__path(folder, file_names[i], path, why);
+        if (status == RM_OK)
+            status = rm_embed__read_file(path, RM_EMBED_CONFIG_BYTES_MAX,
+                                         i == RM_EMBED__CONFIG ? RM_EMBED__MEND_MISSING : NULL, &bufs[i], why);
         if (status == RM_OK)
             texts[i] = rm_buf_slice(&bufs[i]);
         else if (status == RM_ENOTFOUND && i != RM_EMBED__CONFIG)

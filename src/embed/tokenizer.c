@@ -5,13 +5,8 @@
  * A word gathers in `scan`, normalised, and is cut into entries when it ends; one of more than 100 characters is [UNK]
  * whatever it holds, so it is counted on but no longer written down, and all scratch memory is a fixed struct on the
  * stack. Runs of plain ASCII take one table look-up a byte. */
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "tokenizer.h"
+#include "files.h"
 
 #define CHARACTER_BYTES_MAX 4
 #define IDS_MIN             2 /* [CLS] and [SEP] */
@@ -460,71 +455,24 @@ rm_status rm_embed__tokenizer_create(const rm_embed__vocabulary *vocabulary, rm_
     return RM_OK;
 }
 
-static rm_status status_of(int error)
-{
-    if (error == ENOENT || error == ENOTDIR)
-        return RM_ENOTFOUND;
-    return error == ENOMEM ? RM_ENOMEM : RM_EIO;
-}
-
-static rm_status read_all(int fd, size_t bytes_max, rm_buf *out)
-{
-    for (;;) {
-        struct stat info;
-        /* One byte more than it has, to see its end. */
-        size_t more = fstat(fd, &info) == 0 && info.st_size > 0 && out->len == 0 ? (size_t)info.st_size + 1 : 4096;
-        if (more > bytes_max + 1)
-            return RM_ETOOBIG;
-        rm_status status = rm_buf_reserve(out, more);
-        if (status != RM_OK)
-            return status;
-        ssize_t got = read(fd, out->ptr + out->len, out->cap - out->len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0 ? RM_OK : status_of(errno);
-        out->len += (size_t)got;
-        if (out->len > bytes_max)
-            return RM_ETOOBIG;
-    }
-}
-
-/* A file of the folder; `path` gets its name. */
-static rm_status read_file(const char *folder, const char *name, size_t bytes_max, char path[PATH_MAX], rm_buf *out,
-                           rm_buf *why)
-{
-    rm_buf written = rm_buf_over(path, PATH_MAX);
-    rm_buf_append_cstr(&written, folder);
-    rm_buf_append_char(&written, '/');
-    rm_buf_append_cstr(&written, name);
-    if (rm_buf_append_char(&written, '\0') != RM_OK) {
-        rm_buf_appendf(why, "%s: a name over %d bytes", name, PATH_MAX - 1);
-        return RM_EIO;
-    }
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    rm_status status = fd < 0 ? status_of(errno) : read_all(fd, bytes_max, out);
-    if (fd >= 0)
-        close(fd);
-    if (status == RM_ETOOBIG)
-        rm_buf_appendf(why, "%s: over %zu bytes", path, bytes_max);
-    else if (status != RM_OK && status != RM_ENOTFOUND)
-        rm_buf_appendf(why, "%s: %s", path, rm_status_text(status));
-    return status;
-}
-
 typedef struct files {
     rm_buf vocabulary, config;
-    char path[PATH_MAX], config_path[PATH_MAX];
+    char path[RM_EMBED__PATH_BYTES], config_path[RM_EMBED__PATH_BYTES];
 } files;
 
+/* vocab.txt and, where there is one, tokenizer_config.json. */
 static rm_status read_lines(const char *folder, files *f, rm_embed__vocabulary *ret_vocabulary, rm_buf *why)
 {
-    rm_status status = read_file(folder, "vocab.txt", RM_EMBED_VOCAB_BYTES_MAX, f->path, &f->vocabulary, why);
+    rm_status status = rm_embed__path(folder, "vocab.txt", f->path, why);
+    if (status == RM_OK)
+        status = rm_embed__read_file(f->path, RM_EMBED_VOCAB_BYTES_MAX, NULL, &f->vocabulary, why);
     if (status == RM_ENOTFOUND)
-        rm_buf_appendf(why, "%s: has neither tokenizer.json nor vocab.txt", folder);
-    if (status != RM_OK)
-        return status;
-    status = read_file(folder, "tokenizer_config.json", RM_EMBED_CONFIG_BYTES_MAX, f->config_path, &f->config, why);
+        return rm_embed__refuse(why, status, folder, "has neither tokenizer.json nor vocab.txt; %s",
+                                RM_EMBED__MEND_MISSING);
+    if (status == RM_OK)
+        status = rm_embed__path(folder, "tokenizer_config.json", f->config_path, why);
+    if (status == RM_OK)
+        status = rm_embed__read_file(f->config_path, RM_EMBED_CONFIG_BYTES_MAX, NULL, &f->config, why);
     if (status != RM_OK && status != RM_ENOTFOUND)
         return status;
     return rm_embed__vocabulary_from_lines(rm_buf_slice(&f->vocabulary), f->path,
@@ -536,9 +484,11 @@ rm_status rm_tokenizer_open(const char *folder, rm_tokenizer **ret_tokenizer, rm
 {
     rm_embed__vocabulary vocabulary;
     files f;
-    rm_buf_init(&f.vocabulary, RM_EMBED_VOCAB_BYTES_MAX + 1 + 4096);
-    rm_buf_init(&f.config, RM_EMBED_CONFIG_BYTES_MAX + 1 + 4096);
-    rm_status status = read_file(folder, "tokenizer.json", RM_EMBED_VOCAB_BYTES_MAX, f.path, &f.vocabulary, why);
+    rm_buf_init(&f.vocabulary, RM_EMBED_VOCAB_BYTES_MAX + RM_EMBED__READ_SPARE);
+    rm_buf_init(&f.config, RM_EMBED_CONFIG_BYTES_MAX + RM_EMBED__READ_SPARE);
+    rm_status status = rm_embed__path(folder, "tokenizer.json", f.path, why);
+    if (status == RM_OK)
+        status = rm_embed__read_file(f.path, RM_EMBED_VOCAB_BYTES_MAX, NULL, &f.vocabulary, why);
     if (status == RM_OK)
         status = rm_embed__vocabulary_from_json(rm_buf_slice(&f.vocabulary), f.path, &vocabulary, why);
     else if (status == RM_ENOTFOUND)
@@ -546,7 +496,7 @@ rm_status rm_tokenizer_open(const char *folder, rm_tokenizer **ret_tokenizer, rm
     if (status == RM_OK) {
         status = rm_embed__tokenizer_create(&vocabulary, ret_tokenizer);
         if (status != RM_OK)
-            rm_buf_appendf(why, "%s: %s", f.path, rm_status_text(status));
+            (void)rm_embed__refuse(why, status, f.path, "out of memory");
         rm_embed__vocabulary_deinit(&vocabulary);
     }
     rm_buf_deinit(&f.vocabulary);

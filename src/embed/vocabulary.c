@@ -2,6 +2,7 @@
  * its id). What these say beyond a BERT WordPiece tokenizer is refused here, so that ids are the reference's or none. */
 #include <stdlib.h>
 
+#include "files.h"
 #include "remora/json.h"
 #include "tokenizer.h"
 
@@ -24,13 +25,15 @@ typedef struct reader {
 
 static rm_status refuse(const reader *r, rm_status status, const char *what)
 {
-    rm_buf_appendf(r->why, "%s: %s", r->file, what);
-    return status;
+    const char *mend = status == RM_ECORRUPT       ? "; get the file again"
+                       : status == RM_EUNSUPPORTED ? "; choose a model with BERT's tokenizer"
+                                                   : "";
+    return rm_embed__refuse(r->why, status, r->file, "%s%s", what, mend);
 }
 
 static rm_status no_memory(const reader *r)
 {
-    return refuse(r, RM_ENOMEM, "not enough memory to read it");
+    return refuse(r, RM_ENOMEM, "out of memory");
 }
 
 /* ---- entries ------------------------------------------------------------------------------------------------------- */

@@ -641,13 +641,17 @@ static void test_unreadable(void **state)
     char path[128], long_name[5000];
     snprintf(path, sizeof(path), "%s/tokenizer.json", fix->folder);
     assert_int_equal(mkdir(path, 0700), 0);
-    check_refused(fix, RM_EIO, "tokenizer.json: input/output error");
+    check_refused(fix, RM_EIO, "tokenizer.json: is a folder");
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0); /* does not hold us up */
+    check_refused(fix, RM_ECORRUPT, "tokenizer.json: not JSON");
     memset(long_name, 'a', sizeof(long_name));
     long_name[sizeof(long_name) - 1] = '\0';
     rm_buf_clear(&fix->why);
     rm_tokenizer_close(fix->tokenizer);
     fix->tokenizer = NULL;
-    assert_int_equal(rm_tokenizer_open(long_name, &fix->tokenizer, &fix->why), RM_EIO);
+    assert_int_equal(rm_tokenizer_open(long_name, &fix->tokenizer, &fix->why), RM_ETOOBIG);
+    assert_true(fix->why.len > 0);
 }
 
 static void resize_file(fixture *fix, const char *name, size_t bytes)
@@ -667,14 +671,16 @@ static void test_file_sizes(void **state)
     assert_int_equal(reopen(fix), RM_OK);
     check(fix, "unaffable", "un ##aff ##able");
     resize_file(fix, "vocab.txt", RM_EMBED_VOCAB_BYTES_MAX + 1);
-    check_refused(fix, RM_ETOOBIG, "vocab.txt: over 33554432 bytes");
+    check_refused(fix, RM_ETOOBIG, "vocab.txt: has over 33554432 bytes");
     write_lines(fix);
     resize_file(fix, "tokenizer_config.json", RM_EMBED_CONFIG_BYTES_MAX);
     check_refused(fix, RM_ECORRUPT, "not JSON");
     resize_file(fix, "tokenizer_config.json", RM_EMBED_CONFIG_BYTES_MAX + 1);
-    check_refused(fix, RM_ETOOBIG, "tokenizer_config.json: over 1048576 bytes");
+    check_refused(fix, RM_ETOOBIG, "tokenizer_config.json: has over 1048576 bytes");
+    resize_file(fix, "tokenizer.json", RM_EMBED_VOCAB_BYTES_MAX);
+    check_refused(fix, RM_ECORRUPT, "tokenizer.json: not JSON");
     resize_file(fix, "tokenizer.json", RM_EMBED_VOCAB_BYTES_MAX + 1);
-    check_refused(fix, RM_ETOOBIG, "tokenizer.json: over 33554432 bytes");
+    check_refused(fix, RM_ETOOBIG, "tokenizer.json: has over 33554432 bytes");
 }
 
 static void test_most_tokens(void **state)
@@ -726,6 +732,40 @@ static void test_most_entries(void **state)
     check_refused(fix, RM_ETOOBIG, "more tokens than 262144");
     write_entries(fix, RM_EMBED_VOCAB_TOKENS_MAX + 1);
     check_refused(fix, RM_ETOOBIG, "more tokens than 262144");
+}
+
+/* An entry is kept up to the bytes of the longest word, behind the prefix; a longer one keeps its id all the same. */
+static void test_longest_entries(void **state)
+{
+    fixture *fix = *state;
+    for (size_t more = 0; more <= 1; more++) {
+        size_t bytes = RM_EMBED_TOKEN_BYTES_MAX + 2 + more; /* "##" */
+        rm_embed__vocabulary vocabulary;
+        rm_buf lines;
+        rm_buf_init(&lines, RM_MIB);
+        rm_buf_append_cstr(&lines, "[UNK]\n[CLS]\n[SEP]\n");
+        for (size_t i = 0; i < bytes; i++)
+            rm_buf_append_char(&lines, 'a');
+        assert_int_equal(rm_embed__vocabulary_from_lines(rm_buf_slice(&lines), "lines", RM_SLICE_NONE, "config",
+                                                         &vocabulary, &fix->why),
+                         RM_OK);
+        assert_int_equal(vocabulary.entry_count, 4 - more);
+        assert_int_equal(vocabulary.count, 4);
+        rm_embed__vocabulary_deinit(&vocabulary);
+        rm_buf_deinit(&lines);
+    }
+}
+
+/* The prefix at its longest, and one beyond. */
+static void test_longest_prefix(void **state)
+{
+    fixture *fix = *state;
+    write_json(fix, "\"continuing_subword_prefix\":\"##\"", "\"continuing_subword_prefix\":\"0123456789abcdef\"");
+    assert_int_equal(reopen(fix), RM_OK);
+    write_json(fix, "\"continuing_subword_prefix\":\"##\"", "\"continuing_subword_prefix\":\"0123456789abcdefg\"");
+    check_refused(fix, RM_EUNSUPPORTED, "continuing_subword_prefix has over 16 bytes");
+    write_json(fix, "\"max_input_chars_per_word\":100", "\"max_input_chars_per_word\":101");
+    check_refused(fix, RM_EUNSUPPORTED, "max_input_chars_per_word is over 100");
 }
 
 #ifdef REMORA_FAULTS
@@ -786,6 +826,8 @@ int main(void)
         TEST(test_file_sizes),
         TEST(test_most_tokens),
         TEST(test_most_entries),
+        TEST(test_longest_entries),
+        TEST(test_longest_prefix),
         TEST(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
