@@ -466,9 +466,11 @@ static rm_status read_lines(const char *folder, files *f, rm_embed__vocabulary *
     rm_status status = rm_embed__path(folder, "vocab.txt", f->path, why);
     if (status == RM_OK)
         status = rm_embed__read_file(f->path, RM_EMBED_VOCAB_BYTES_MAX, NULL, &f->vocabulary, why);
-    if (status == RM_ENOTFOUND)
-        return rm_embed__refuse(why, status, folder, "has neither tokenizer.json nor vocab.txt; %s",
-                                RM_EMBED__MEND_MISSING);
+    if (status == RM_ENOTFOUND) {
+        (void)rm_embed__refuse(why, status, folder, "has neither tokenizer.json nor vocab.txt; %s",
+                               RM_EMBED__MEND_MISSING);
+        return status;
+    }
     if (status == RM_OK)
         status = rm_embed__path(folder, "tokenizer_config.json", f->config_path, why);
     if (status == RM_OK)
