@@ -9,6 +9,9 @@ typedef enum rm_scope { RM_SCOPE_KEY = 0, RM_SCOPE_TEAM, RM_SCOPE_SHARED } rm_sc
 typedef enum rm_anonymous { RM_ANONYMOUS_PRIVATE = 0, RM_ANONYMOUS_SHARED, RM_ANONYMOUS_REFUSE } rm_anonymous;
 typedef enum rm_mode { RM_MODE_OFF = 0, RM_MODE_SHADOW, RM_MODE_SERVE } rm_mode;
 typedef enum rm_merge { RM_MERGE_OFF = 0, RM_MERGE_ON, RM_MERGE_DETERMINISTIC } rm_merge;
+/* What is embedded of more text than the model takes: the beginning; the beginning and the end; or, of a conversation,
+ * the last user turn (of a single text its beginning). */
+typedef enum rm_long_text { RM_LONG_TEXT_HEAD = 0, RM_LONG_TEXT_HEAD_TAIL, RM_LONG_TEXT_LAST_TURN } rm_long_text;
 typedef enum rm_batch_mode { RM_BATCH_AUTO = 0, RM_BATCH_OFF } rm_batch_mode;
 
 typedef struct rm_config_upstream {
@@ -26,9 +29,14 @@ typedef struct rm_config_upstream {
 
 enum { RM_CAP_TOOLS = 1, RM_CAP_JSON_SCHEMA = 2, RM_CAP_VISION = 4, RM_CAP_STREAMING = 8, RM_CAP_LOGPROBS = 16 };
 
+/* Stands for Remora itself: the upstream of catalogue models that it runs (their names begin with RM_CONFIG_LOCAL). */
+extern const rm_config_upstream rm_config_local;
+#define RM_CONFIG_LOCAL "local/"
+
 typedef struct rm_config_model {
     const char *name;
-    const rm_config_upstream *upstream;
+    const rm_config_upstream *upstream; /* rm_config_local for a model of ours */
+    unsigned line, index;               /* in the file: of its name; in the list there */
     bool priced;
     double price_input, price_cached_input, price_output; /* USD per million tokens; negative: not given */
     int64_t context_tokens;                               /* -1: not given */
@@ -67,13 +75,14 @@ typedef struct rm_config {
             rm_mode mode;
             double max_error;
             const char *model;
+            unsigned model_line; /* of it in the file; 0: the default's */
         } semantic;
     } cache;
     struct {
         const char *precision; /* auto | fp32 | bf16 | int8 */
-        unsigned workers;
+        unsigned workers;      /* resolved: at least 1 */
         uint64_t deadline_us;
-        const char *overflow; /* head | head_tail | last_turn */
+        rm_long_text overflow;
     } embed;
     struct {
         rm_merge in_flight;

@@ -82,6 +82,8 @@
 #define RM_EMBED_LAYERS_MAX       48
 #define RM_EMBED_HIDDEN_MAX       4096
 #define RM_EMBED_POSITIONS_MAX    8192
+#define RM_EMBED_INPUTS_MAX       2048 /* texts of one request for embeddings */
+#define RM_EMBED_ANSWER_BYTES_MAX (128 * RM_MIB)
 #define RM_EMBED_WORKERS_MAX      256
 #define RM_EMBED_QUEUE_TEXTS_MAX  16384 /* waiting in a lane, of all requests */
 #define RM_EMBED_TURN_TOKENS_MAX  64    /* that a worker takes from several texts at once; a longer text goes alone */

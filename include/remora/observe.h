@@ -74,6 +74,9 @@ void rm_observe_reopen(rm_observe *observe); /* any thread; on SIGHUP, after log
 void rm_observer_count(rm_observer *observer, rm_counter counter, uint64_t by);
 void rm_observer_fault(rm_observer *observer, rm_stage stage);
 
+/* A text was embedded (or a request's texts), from its submission to its vector. Observer's thread. */
+void rm_observer_embedded(rm_observer *observer, uint64_t took_ns);
+
 /* Everything that is said of one finished request, once: counters, histograms, access log line, ledger row. */
 typedef struct rm_receipt {
     rm_slice id;           /* x-remora-id */
@@ -118,10 +121,16 @@ typedef struct rm_ledger_row {
     double cost_usd, saved_usd;
 } rm_ledger_row;
 
+/* The workers that embed texts, all together. */
+typedef struct rm_embed_stats {
+    uint64_t texts, tokens, refused, late, waiting;
+} rm_embed_stats;
+
 /* Gauges that others own, sampled at each scrape. */
 typedef struct rm_gauges {
     uint64_t connections, requests_in_flight, upstream_calls, resident_bytes, flights, flight_followers;
     rm_store_stats store;
+    rm_embed_stats embed;
     uint64_t uptime_s;
     const char *version;
 } rm_gauges;

@@ -145,6 +145,25 @@ rm_status rm_provider_read_echo(const rm_request_info *info, rm_arena *arena, rm
  * failure `out` is as before. */
 rm_status rm_provider_set_echo(const rm_echo *echo, bool events, rm_slice content, rm_buf *out) RM_WARN_UNUSED;
 
+/* ---- embeddings that Remora makes itself ------------------------------------------------------------------------- */
+
+/* What a request for embeddings asks of a model with `hidden` dimensions. Slices lie in the arena or the request. */
+typedef struct rm_embeddings {
+    const rm_slice *texts; /* 1 to RM_EMBED_INPUTS_MAX, none empty */
+    uint32_t count;
+    uint32_t hidden;
+    uint32_t dimensions; /* 1 to hidden: the first ones, at length 1 again (Matryoshka style, as OpenAI's) */
+    bool base64;         /* little-endian floats in base64, else numbers */
+} rm_embeddings;
+
+/* RM_EINVAL: *ret_why is a sentence for the caller. RM_ENOMEM. */
+rm_status rm_provider_read_embeddings(const rm_request_info *info, uint32_t hidden, rm_arena *arena,
+                                      rm_embeddings *ret_embeddings, const char **ret_why) RM_WARN_UNUSED;
+/* Appends the answer's body. `vectors`: count x hidden, each of length 1, changed where fewer dimensions are asked for.
+ * RM_ETOOBIG, RM_ENOMEM. */
+rm_status rm_provider_write_embeddings(const rm_embeddings *embeddings, rm_slice model, float *vectors, uint64_t tokens,
+                                       rm_buf *out);
+
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 /* The dialect's own error shape. `type` NULL: by status (invalid_request_error, …); Anthropic's list of types is closed,

@@ -5,6 +5,7 @@
 
 #include "remora/batch.h"
 #include "remora/config.h"
+#include "remora/lane.h"
 #include "remora/net.h"
 #include "remora/observe.h"
 #include "remora/provider.h"
@@ -22,14 +23,30 @@ typedef struct rm_proxy {
 
 typedef struct rm_worker rm_worker;
 
-/* A configuration and the prices that go with it; immutable, shared by all workers, freed after the last use. */
+/* A model of the catalogue that runs here. Refcounted, for a reload keeps it; immutable. */
+typedef struct rm_local_model {
+    _Atomic uint32_t refs;
+    char name[RM_MODEL_NAME_BYTES_MAX]; /* "local/…" */
+    rm_model *model;                    /* NULL, and so is the lane: it could not be opened */
+    rm_lane *lane;
+    char why[256]; /* a sentence for callers, where it could not */
+} rm_local_model;
+rm_local_model *rm_local_model_ref(rm_local_model *local);
+void rm_local_model_unref(rm_local_model *local); /* the last one closes it; NULL is fine */
+
+/* A configuration and what goes with it; immutable, shared by all workers, freed after the last use. */
 typedef struct rm_settings {
     _Atomic uint32_t refs;
     rm_config *config;
     rm_prices *prices; /* the cost map's; NULL: the built-in table only */
+    rm_local_model **locals;
+    size_t local_count;
 } rm_settings;
-/* Takes over both references, also on failure. NULL: no memory. Any thread. */
+/* Takes over both references, also on failure; without local models. NULL: no memory. Any thread. */
 rm_settings *rm_settings_create(rm_config *config, rm_prices *prices) RM_WARN_UNUSED;
+/* Before others have the settings: adds a model, whose reference it takes over, also on failure. RM_ENOMEM. */
+rm_status rm_settings_add_local(rm_settings *settings, rm_local_model *local) RM_WARN_UNUSED;
+rm_local_model *rm_settings_local(const rm_settings *settings, rm_slice name); /* NULL: none of that name */
 rm_settings *rm_settings_ref(rm_settings *settings);
 void rm_settings_unref(rm_settings *settings);
 

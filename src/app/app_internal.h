@@ -67,6 +67,8 @@ rm_status rm_app_probe(const char *host, const char *port, unsigned timeout_ms) 
 
 /* ---- model.c ---- */
 
+/* By name or folder, as rm_model_find. Errors as rm_model_open; `why` gets one line. */
+rm_status rm_app_load_model(const char *name, rm_precision precision, rm_model **ret_model, rm_buf *why) RM_WARN_UNUSED;
 /* Opens the model `name` (NULL: the configuration's) in a precision (NULL: the configuration's). RM_APP_GO: it is open.
  * Else the exit code; why is told on standard error. */
 int rm_app_open_model(const rm_app_command *command, const rm_config *config, const char *name, const char *precision,

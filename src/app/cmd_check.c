@@ -174,6 +174,56 @@ static rm_status check_prices(const char *file, const rm_config *config, rm_conf
     return status;
 }
 
+/* ---- models ------------------------------------------------------------------------------------------------------ */
+
+/* serve does without a model that cannot be opened; whoever asks is told. */
+static rm_status check_model(const char *file, unsigned line, const char *path, const char *name,
+                             rm_config_errors *errors)
+{
+    rm_model *model = NULL;
+    rm_buf why;
+
+    rm_buf_init(&why, 4 * RM_KIB);
+    rm_status status = rm_app_load_model(name, RM_PRECISION_AUTO, &model, &why);
+    rm_model_close(model);
+    if (status != RM_OK) {
+        errors->count++;
+        rm_buf_appendf(&errors->text, "%s:%u: %s: %.*s\n", file ? file : "(defaults)", line ? line : 1, path,
+                       (int)why.len, why.ptr ? why.ptr : "");
+    }
+    rm_buf_deinit(&why);
+    return status;
+}
+
+static rm_status check_models(const char *file, const rm_config *config, rm_config_errors *errors)
+{
+    char path[64], folder[4096];
+    rm_status worst = RM_OK, status;
+
+    for (size_t i = 0; i < config->model_count; i++) {
+        const rm_config_model *model = &config->models[i];
+        if (model->upstream != &rm_config_local)
+            continue;
+        (void)snprintf(path, sizeof(path), "models[%u].name", model->index);
+        status = check_model(file, model->line, path, model->name + strlen(RM_CONFIG_LOCAL), errors);
+        worst = status != RM_OK ? status : worst;
+    }
+    const char *semantic = config->cache.semantic.model;
+    unsigned line = config->cache.semantic.model_line;
+    /* Nobody chose the default: without it the semantic cache is off, and nothing else. */
+    if (config->cache.semantic.mode == RM_MODE_OFF || (!line && !rm_model_find(semantic, folder, sizeof(folder))))
+        return worst;
+    status = check_model(file, line, "cache.semantic.model", semantic, errors);
+    return status != RM_OK ? status : worst;
+}
+
+/* Both, so that all mistakes come at once. */
+static rm_status check_files(const char *file, const rm_config *config, rm_config_errors *errors)
+{
+    rm_status prices = check_prices(file, config, errors), models = check_models(file, config, errors);
+    return prices != RM_OK ? prices : models;
+}
+
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static void check_upstreams(const char *file, const rm_config *config, const rm_config_errors *errors, bool json,
@@ -218,7 +268,7 @@ int rm_app_check(int argc, char **argv)
     rm_config_errors_init(&errors);
     rm_status status = rm_config_load(file, &config, &errors);
     if (status == RM_OK)
-        status = check_prices(file, config, &errors);
+        status = check_files(file, config, &errors);
     if (status == RM_OK)
         check_upstreams(file, config, &errors, json, offline);
     else if (json)

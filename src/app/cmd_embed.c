@@ -139,7 +139,7 @@ int rm_app_embed(int argc, char **argv)
         return code;
     if (!rm_app_peek_config(file, &config))
         return RM_APP_BAD;
-    e.overflow = strcmp(config->embed.overflow, "head_tail") == 0 ? RM_OVERFLOW_HEAD_TAIL : RM_OVERFLOW_HEAD;
+    e.overflow = config->embed.overflow == RM_LONG_TEXT_HEAD_TAIL ? RM_OVERFLOW_HEAD_TAIL : RM_OVERFLOW_HEAD;
     code = rm_app_open_model(&command, config, name, precision_text, &e.model);
     if (code == RM_APP_GO)
         code = embed_all(&e);

@@ -104,6 +104,9 @@ static void fill_gauges(void *user, rm_gauges *gauges)
     server *self = user;
     rm_app_loops_gauges(self->loops, gauges);
     rm_flights_count(self->proxy.flights, &gauges->flights, &gauges->flight_followers);
+    pthread_mutex_lock(&self->lock);
+    rm_app_sum_lanes(self->settings, &gauges->embed);
+    pthread_mutex_unlock(&self->lock);
     gauges->requests_in_flight = atomic_load(&self->proxy.in_flight);
     gauges->resident_bytes = resident_bytes();
     gauges->uptime_s = (wall_ms() - self->started_ms) / 1000;
@@ -254,7 +257,9 @@ static void reload(server *self)
         rm_settings_unref(next);
         return;
     }
-    status = rm_app_loops_configure(self->loops, next);
+    status = rm_app_add_locals(next, old);
+    if (status == RM_OK)
+        status = rm_app_loops_configure(self->loops, next);
     if (status != RM_OK)
         rm_log(RM_LOG_ERROR, "app", "some loops keep the old configuration: %s", rm_status_text(status));
     pthread_mutex_lock(&self->lock);
@@ -372,7 +377,9 @@ static int serve(const char *config_path)
     self.settings = load_settings(config_path);
     if (!self.settings)
         return 1;
-    rm_status status = start(&self);
+    rm_status status = rm_app_add_locals(self.settings, NULL);
+    if (status == RM_OK)
+        status = start(&self);
     if (status == RM_OK) {
         watch(&self, &set);
         drain(&self, &set);

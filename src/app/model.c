@@ -1,6 +1,8 @@
-/* The model that a subcommand names. */
+/* Models on this machine: those that a subcommand names, and those that the catalogue lists as local. */
 #include <limits.h>
 #include <stdio.h>
+
+#include "serve.h"
 
 #include "app_internal.h"
 
@@ -15,29 +17,111 @@ static bool read_precision(const char *text, rm_precision *ret_precision)
     return false;
 }
 
+rm_status rm_app_load_model(const char *name, rm_precision precision, rm_model **ret_model, rm_buf *why)
+{
+    char folder[PATH_MAX];
+    rm_model_options options = {.folder = folder, .precision = precision};
+    if (!rm_model_find(name, folder, sizeof(folder))) {
+        rm_buf_appendf(why,
+                       "no model %s: fetch it with models/fetch %s, name a folder in Hugging Face layout, or set "
+                       "REMORA_MODELS to the folder that models are in",
+                       name, name);
+        return RM_ENOTFOUND;
+    }
+    rm_status status = rm_model_open(&options, ret_model, why);
+    if (status != RM_OK && why->len == 0)
+        rm_buf_appendf(why, "%s: %s", folder, rm_status_text(status));
+    return status;
+}
+
 int rm_app_open_model(const rm_app_command *command, const rm_config *config, const char *name, const char *precision,
                       rm_model **ret_model)
 {
-    char folder[PATH_MAX];
-    rm_model_options options = {.folder = folder};
+    rm_precision wanted;
     rm_buf why;
 
-    name = name ? name : config->cache.semantic.model;
-    if (!read_precision(precision ? precision : config->embed.precision, &options.precision))
+    if (!read_precision(precision ? precision : config->embed.precision, &wanted))
         return rm_app_usage(command, "--precision %s is none; write auto, fp32, bf16 or int8", precision);
-    if (!rm_model_find(name, folder, sizeof(folder))) {
-        (void)fprintf(
-            stderr,
-            "remora: no model %s: fetch it with models/fetch %s, name a folder in Hugging Face layout, or set "
-            "REMORA_MODELS to the folder that models are in\n",
-            name, name);
-        return RM_APP_BAD;
-    }
     rm_buf_init(&why, 4 * RM_KIB);
-    rm_status status = rm_model_open(&options, ret_model, &why);
-    rm_slice text = why.len ? rm_buf_slice(&why) : rm_slice_cstr(rm_status_text(status));
+    rm_status status = rm_app_load_model(name ? name : config->cache.semantic.model, wanted, ret_model, &why);
     if (status != RM_OK)
-        (void)fprintf(stderr, "remora: %s: %.*s\n", folder, (int)text.len, text.ptr);
+        (void)fprintf(stderr, "remora: %.*s\n", (int)why.len, why.ptr);
     rm_buf_deinit(&why);
     return status == RM_OK ? RM_APP_GO : RM_APP_BAD;
+}
+
+/* ---- local models ------------------------------------------------------------------------------------------------ */
+
+static const char *without_prefix(const char *name)
+{
+    return name + strlen(RM_CONFIG_LOCAL);
+}
+
+static rm_status start_lane(const rm_config *config, rm_local_model *local)
+{
+    rm_lane_options options = {.model = local->model, .workers = config->embed.workers, .clock = rm_clock_system()};
+    rm_status status = rm_lane_create(&options, &local->lane);
+    if (status == RM_OK)
+        rm_log(RM_LOG_INFO, "app", "model %s: %u dimensions, %s by the kernels %s, %u worker%s", local->name,
+               rm_model_shape_of(local->model)->hidden, rm_precision_name(rm_model_precision(local->model)),
+               rm_model_kernels(local->model), options.workers, options.workers == 1 ? "" : "s");
+    return status;
+}
+
+/* A model that cannot be opened is listed all the same, and says why to those who ask for it. NULL: no memory. */
+static rm_local_model *open_local(const rm_config *config, const char *name)
+{
+    rm_local_model *local = rm_calloc(1, sizeof(*local));
+    rm_precision precision = RM_PRECISION_AUTO;
+    rm_buf why;
+
+    if (!local)
+        return NULL;
+    atomic_init(&local->refs, 1);
+    (void)snprintf(local->name, sizeof(local->name), "%s", name);
+    (void)read_precision(config->embed.precision, &precision);
+    rm_buf_init(&why, 4 * RM_KIB);
+    rm_status status = rm_app_load_model(without_prefix(name), precision, &local->model, &why);
+    if (status == RM_OK)
+        status = start_lane(config, local);
+    if (status != RM_OK) {
+        rm_log(RM_LOG_ERROR, "app", "the model %s cannot serve: %.*s", name, (int)why.len,
+               why.len ? why.ptr : rm_status_text(status));
+        (void)snprintf(local->why, sizeof(local->why),
+                       "The local model could not be opened; Remora's log and `remora check` say why.");
+    }
+    rm_buf_deinit(&why);
+    return local;
+}
+
+rm_status rm_app_add_locals(rm_settings *settings, const rm_settings *before)
+{
+    const rm_config *config = settings->config;
+    for (size_t i = 0; i < config->model_count; i++) {
+        const rm_config_model *model = &config->models[i];
+        if (model->upstream != &rm_config_local)
+            continue;
+        rm_local_model *local = before ? rm_settings_local(before, rm_slice_cstr(model->name)) : NULL;
+        local = local && local->lane ? rm_local_model_ref(local) : open_local(config, model->name);
+        if (!local)
+            return RM_ENOMEM;
+        rm_status status = rm_settings_add_local(settings, local);
+        if (status != RM_OK)
+            return status;
+    }
+    return RM_OK;
+}
+
+void rm_app_sum_lanes(const rm_settings *settings, rm_embed_stats *stats)
+{
+    for (size_t i = 0; i < settings->local_count; i++) {
+        if (!settings->locals[i]->lane)
+            continue;
+        rm_lane_stats lane = rm_lane_get_stats(settings->locals[i]->lane);
+        stats->texts += lane.texts;
+        stats->tokens += lane.tokens;
+        stats->refused += lane.refused;
+        stats->late += lane.late;
+        stats->waiting += lane.waiting;
+    }
 }

@@ -13,6 +13,14 @@
  * (marked so in config/table.c), and appends the paths of those that differed to `ret_paths`. RM_ENOMEM, RM_ETOOBIG. */
 rm_status rm_app_keep_fixed(const rm_config *now, rm_config *next, rm_buf *ret_paths) RM_WARN_UNUSED;
 
+/* ---- model.c ---- */
+
+/* Opens the models that the catalogue lists as local, but for those that `before` (may be NULL) has open. One that cannot be
+ * opened is logged and answers its callers so. RM_ENOMEM. */
+rm_status rm_app_add_locals(rm_settings *settings, const rm_settings *before) RM_WARN_UNUSED;
+/* Adds what their lanes counted. */
+void rm_app_sum_lanes(const rm_settings *settings, rm_embed_stats *stats);
+
 /* ---- loops.c ---- */
 
 typedef struct rm_app_loops rm_app_loops;

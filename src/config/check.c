@@ -127,11 +127,27 @@ static const rm_config_upstream *find_upstream(const rm_config_reader *reader, c
     return NULL;
 }
 
+const rm_config_upstream rm_config_local = {.name = "local"};
+
+static bool is_local(const rm_config_model *model)
+{
+    return model->name && rm_slice_has_prefix(rm_slice_cstr(model->name), RM_SLICE(RM_CONFIG_LOCAL));
+}
+
 static void check_model_upstream(rm_config_reader *reader, rm_config_model_draft *draft)
 {
     char known[256] = "";
     size_t len = 0;
 
+    draft->model.line = draft->name_line;
+    draft->model.index = (unsigned)draft->index;
+    if (is_local(&draft->model)) {
+        draft->model.upstream = &rm_config_local;
+        if (draft->upstream_name && strcmp(draft->upstream_name, rm_config_local.name) != 0)
+            ITEM_MISTAKE(reader, draft->index, draft->upstream_line, "models[].upstream",
+                         "%.64s runs inside Remora and has no upstream; leave it out", draft->model.name);
+        return;
+    }
     if (!draft->upstream_name) {
         draft->model.upstream = reader->upstreams;
         return;
@@ -209,6 +225,7 @@ static void check_whole(rm_config_reader *reader)
     rm_config *config = reader->config;
 
     config->prices_line = line_of(reader, "prices");
+    config->cache.semantic.model_line = line_of(reader, "cache.semantic.model");
     if (config->listen && config->admin && addresses_clash(config->listen, config->admin))
         rm_config__mistake(reader, line_of(reader, "admin") ? line_of(reader, "admin") : line_of(reader, "listen"),
                            "admin", "\"%s\" is taken by listen (%s); give it another port", config->admin,

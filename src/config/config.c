@@ -77,6 +77,8 @@ static rm_status parse(const char *name, rm_slice text, bool peek, rm_config **r
         status = RM_EINVAL;
     if (reader.config->loops == 0)
         reader.config->loops = usable_cores();
+    if (reader.config->embed.workers == 0)
+        reader.config->embed.workers = usable_cores();
 out:
     rm_buf_deinit(&reader.value);
     if (status == RM_ENOMEM)

@@ -18,7 +18,10 @@ static const rm_config_word sampled_words[] = {{"serve", true}, {"bypass", false
 static const rm_config_word ids_words[] = {{"original", false}, {"fresh", true}, {NULL, 0}};
 static const rm_config_word on_off[] = {{"on", true}, {"off", false}, {NULL, 0}};
 static const rm_config_word precisions[] = {{"auto", 0}, {"fp32", 1}, {"bf16", 2}, {"int8", 3}, {NULL, 0}};
-static const rm_config_word overflows[] = {{"head", 0}, {"head_tail", 1}, {"last_turn", 2}, {NULL, 0}};
+static const rm_config_word overflows[] = {{"head", RM_LONG_TEXT_HEAD},
+                                           {"head_tail", RM_LONG_TEXT_HEAD_TAIL},
+                                           {"last_turn", RM_LONG_TEXT_LAST_TURN},
+                                           {NULL, 0}};
 static const rm_config_word levels[] = {
     {"error", RM_LOG_ERROR}, {"warn", RM_LOG_WARN}, {"info", RM_LOG_INFO}, {"debug", RM_LOG_DEBUG}, {NULL, 0}};
 static const rm_config_word capabilities[] = {{"tools", RM_CAP_TOOLS},       {"json_schema", RM_CAP_JSON_SCHEMA},
@@ -117,7 +120,7 @@ const rm_config_option rm_config__options[] = {
      "encoder threads; 0: by cores"},
     {"embed.deadline", RM_KIND_US, 0, TOP(embed.deadline_us), "15ms", "100us", "10s", NULL,
      "a request whose embedding takes longer goes on without the semantic step"},
-    {"embed.overflow", RM_KIND_CHOICE_TEXT, 0, TOP(embed.overflow), "head", NULL, NULL, overflows,
+    {"embed.overflow", RM_KIND_CHOICE, 0, TOP(embed.overflow), "head", NULL, NULL, overflows,
      "what is kept of a text with too many tokens"},
 
     {"merge.in_flight", RM_KIND_CHOICE, 0, TOP(merge.in_flight), "on", NULL, NULL, merges,

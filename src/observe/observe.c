@@ -109,6 +109,11 @@ void rm_observer_fault(rm_observer *observer, rm_stage stage)
     rm_observe__add(&observer->counts.faults[stage], 1);
 }
 
+void rm_observer_embedded(rm_observer *observer, uint64_t took_ns)
+{
+    rm_observe__record(&observer->counts.embed, rm_observe__request_bounds, took_ns);
+}
+
 bool rm_observe__is_model_call(const rm_receipt *receipt)
 {
     return receipt->op != RM_OP_OTHER && receipt->op != RM_OP_MODELS;

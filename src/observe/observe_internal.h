@@ -142,7 +142,7 @@ typedef struct rm_observe__counts {
     rm_observe__count requests[RM_OP_COUNT][RM_OUTCOME_COUNT][RM_OBSERVE__CLASSES];
     rm_observe__count bypasses[RM_REASON_COUNT];
     rm_observe__sum saved_usd[RM_OUTCOME_COUNT], cost_usd;
-    rm_observe__histogram request[RM_OUTCOME_COUNT], added[RM_OUTCOME_COUNT], first_byte, upstream;
+    rm_observe__histogram request[RM_OUTCOME_COUNT], added[RM_OUTCOME_COUNT], first_byte, upstream, embed;
 } rm_observe__counts;
 
 struct rm_observer {

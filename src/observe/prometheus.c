@@ -172,6 +172,8 @@ static void put_histograms(const rm_observe *observe, rm_buf *out)
               offsetof(rm_observe__counts, first_byte), out);
     put_plain(observe, "remora_upstream_seconds", "Time spent waiting for the upstream",
               offsetof(rm_observe__counts, upstream), out);
+    put_plain(observe, "remora_embed_seconds", "From a text's submission to the workers to its vector",
+              offsetof(rm_observe__counts, embed), out);
 }
 
 /* ---- counters ---------------------------------------------------------------------------------------------------- */
@@ -468,6 +470,11 @@ static const struct {
     {COUNTER(store.compressed_in_bytes), "remora_store_compressed_in_bytes_total", "Bytes before compression"},
     {COUNTER(store.compressed_out_bytes), "remora_store_compressed_out_bytes_total", "The same after it"},
     {COUNTER(store.commits), "remora_store_commits_total", "Commits"},
+    {COUNTER(embed.texts), "remora_embed_texts_total", "Texts embedded here"},
+    {COUNTER(embed.tokens), "remora_embed_tokens_total", "Their tokens"},
+    {COUNTER(embed.refused), "remora_embed_refused_total", "Requests to embed that found no room or no time"},
+    {COUNTER(embed.late), "remora_embed_late_total", "Requests to embed given up because their time was over"},
+    {GAUGE(embed.waiting), "remora_embed_waiting", "Texts that wait to be embedded"},
 };
 
 static void put_gauges(const rm_gauges *gauges, rm_buf *out)

@@ -347,6 +347,10 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
     const rm_config_upstream *upstream =
         rm_policy_upstream(config, info ? info->model : RM_SLICE_NONE, exchange->dialect);
     exchange->upstream = rm_slice_cstr(upstream->name);
+    if (upstream == &rm_config_local && exchange->op != RM_OP_EMBEDDINGS) {
+        rm_exchange__fail(exchange, 400, NULL, "This model makes embeddings only: POST /v1/embeddings.");
+        return;
+    }
     rm_exact_key key = {0};
     if (info && rm_exchange__recall(exchange, info, &controls, exchange->upstream, scratch, &key))
         return;

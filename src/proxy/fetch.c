@@ -146,6 +146,8 @@ void rm_fetch__cancel(rm_fetch *fetch)
 {
     if (fetch->call)
         rm_upstream_cancel(fetch->call);
+    if (fetch->local)
+        rm_local__cancel(fetch->local);
 }
 
 /* Remora itself cannot go on with this answer: its end says so, and not that somebody cancelled it. */
@@ -419,6 +421,7 @@ static void on_done(void *user, const rm_upstream_result *result)
 {
     rm_fetch *fetch = user;
     fetch->call = NULL; /* over: what fails from here on has nothing left to cancel */
+    fetch->local = NULL;
     count(fetch, result);
     if (result->status == RM_OK && fetch->mode == RM_FETCH_BODY)
         finish_body(fetch);
@@ -461,7 +464,8 @@ static rm_status copy_plan(rm_fetch *fetch, const rm_fetch_plan *plan)
     fetch->stated_cost_usd = -1;
     rm_answer_init(&fetch->answer);
     rm_sse_parser_init(&fetch->sse);
-    rm_buf_init(&fetch->gathered, RM_RESPONSE_BUFFER_BYTES_MAX);
+    bool local = plan->upstream == &rm_config_local;
+    rm_buf_init(&fetch->gathered, local ? RM_EMBED_ANSWER_BYTES_MAX : RM_RESPONSE_BUFFER_BYTES_MAX);
     fetch->inject_usage = plan->info && plan->info->stream && plan->info->usage_injectable;
     if (!plan->key)
         return RM_OK;
@@ -480,6 +484,16 @@ static rm_status open_flight(rm_fetch *fetch, const rm_fetch_plan *plan)
         .publisher = {.exec = fetch->worker->exec, .on_abandoned = on_abandoned, .on_demand = on_demand, .user = fetch},
     };
     return rm_flight_create(fetch->worker->proxy->flights, &options, &fetch->flight);
+}
+
+/* What our own CPU does costs what the catalogue says, else nothing. */
+static rm_status start_local(rm_fetch *fetch, const rm_fetch_plan *plan)
+{
+    rm_price price;
+    if (!catalogue_price(fetch->generation->config, fetch->requested_model, &price))
+        fetch->stated_cost_usd = 0;
+    return rm_local__start(fetch->worker, fetch->generation->settings, plan->info, &upstream_events, fetch,
+                           &fetch->local);
 }
 
 /* Whether curl may undo the encoding: only where Remora reads the answer. */
@@ -553,7 +567,7 @@ rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch
         fetch->canonical = NULL;
     }
     if (status == RM_OK)
-        status = start_call(fetch, plan);
+        status = plan->upstream == &rm_config_local ? start_local(fetch, plan) : start_call(fetch, plan);
     if (status != RM_OK) {
         discard(fetch);
         return status;

@@ -254,7 +254,8 @@ struct rm_fetch {
     rm_arena own;        /* what was taken over when the request ended first */
     rm_exchange *lender; /* whose request that is; NULL: it is taken over */
     rm_flight *flight;
-    rm_upstream_call *call; /* NULL once it is over */
+    rm_upstream_call *call;      /* NULL once it is over; NULL too where a local model answers */
+    struct rm_local_call *local; /* the same for such a model */
     rm_exchange *uploader;
     rm_blob *body; /* where the upstream gets the caller's own */
     rm_op op;
@@ -278,6 +279,16 @@ struct rm_fetch {
     rm_link gathering_link; /* in worker->gathering: is to be pushed at the turn's end */
     rm_timer head_timer;    /* EVENTS: the head goes out without a model's name if no event comes */
 };
+
+/* ---- local.c: a model inside Remora, asked like an upstream ------------------------------------------------------ */
+
+typedef struct rm_local_call rm_local_call;
+/* Asks the model that the settings have for info->model, for embeddings; nothing of `info` is needed afterwards. Events as an
+ * upstream's: never inside a function of this file's, on_done exactly once and last. RM_EINTERNAL: there is no such model.
+ * RM_ENOMEM. */
+rm_status rm_local__start(rm_worker *worker, const rm_settings *settings, const rm_request_info *info,
+                          const rm_upstream_events *events, void *user, rm_local_call **ret_call) RM_WARN_UNUSED;
+void rm_local__cancel(rm_local_call *call); /* on_done follows in a later turn with RM_ECANCELLED */
 
 /* Begins the upstream call for an exchange, whose request's memory it shares: it takes that over should the request end
  * first. RM_ENOMEM and the like: nothing was begun. */

@@ -8,7 +8,7 @@
 
 rm_settings *rm_settings_create(rm_config *config, rm_prices *prices)
 {
-    rm_settings *settings = rm_alloc(sizeof *settings);
+    rm_settings *settings = rm_calloc(1, sizeof *settings);
     if (!settings) {
         rm_config_unref(config);
         rm_prices_destroy(prices);
@@ -32,7 +32,30 @@ void rm_settings_unref(rm_settings *settings)
         return;
     rm_config_unref(settings->config);
     rm_prices_destroy(settings->prices);
+    while (settings->local_count)
+        rm_local_model_unref(settings->locals[--settings->local_count]);
+    rm_free(settings->locals);
     rm_free(settings);
+}
+
+rm_status rm_settings_add_local(rm_settings *settings, rm_local_model *local)
+{
+    rm_local_model **locals = rm_realloc(settings->locals, (settings->local_count + 1) * sizeof *locals);
+    if (!locals) {
+        rm_local_model_unref(local);
+        return RM_ENOMEM;
+    }
+    locals[settings->local_count++] = local;
+    settings->locals = locals;
+    return RM_OK;
+}
+
+rm_local_model *rm_settings_local(const rm_settings *settings, rm_slice name)
+{
+    for (size_t i = 0; i < settings->local_count; i++)
+        if (rm_slice_eq(rm_slice_cstr(settings->locals[i]->name), name))
+            return settings->locals[i];
+    return NULL;
 }
 
 /* ---- generations ------------------------------------------------------------------------------------------------- */

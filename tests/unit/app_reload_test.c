@@ -57,7 +57,7 @@ static void test_every_marked_option_stays(void **state)
     assert_int_equal(next->cache.exact.ttl_ms, 5000);
     assert_int_equal(next->cache.anonymous, RM_ANONYMOUS_SHARED);
     assert_int_equal(next->log.level, RM_LOG_DEBUG);
-    assert_string_equal(next->embed.overflow, "last_turn");
+    assert_int_equal(next->embed.overflow, RM_LONG_TEXT_LAST_TURN);
     assert_true(next->cors);
     rm_config_unref(next);
     rm_buf_deinit(&help);

@@ -162,7 +162,7 @@ static void check_values(const rm_config *config)
     assert_string_equal(config->cache.semantic.model, "other");
     assert_string_equal(config->embed.precision, "int8");
     assert_int_equal(config->embed.deadline_us, 250);
-    assert_string_equal(config->embed.overflow, "last_turn");
+    assert_int_equal(config->embed.overflow, RM_LONG_TEXT_LAST_TURN);
     assert_int_equal(config->merge.in_flight, RM_MERGE_DETERMINISTIC);
     assert_true(config->merge.choices && config->trust_gateway_headers && config->cors && config->log.bodies);
     assert_int_equal(config->timeouts.header_ms, 1000);
