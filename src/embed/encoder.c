@@ -36,11 +36,13 @@ rm_status rm_encoder_create(const rm_model *model, rm_encoder **ret_encoder)
     const rm_model_shape *shape = &model->shape;
     const rm_embed__kernels *kernels = model->kernels;
     size_t hidden = shape->hidden, tokens = larger(text_max(shape), TOGETHER);
+    uint32_t widest = (uint32_t)larger(hidden, shape->intermediate);
     const size_t sizes[] = {tokens * hidden * sizeof(float),
                             tokens * 3 * hidden * sizeof(float),
                             tokens * hidden * sizeof(float),
                             (size_t)RM_EMBED__ROWS * shape->intermediate * sizeof(float),
-                            kernels->dense_scratch_bytes((uint32_t)larger(hidden, shape->intermediate)),
+                            larger(kernels->dense_scratch_bytes(widest),
+                                   rm_embed__for_queries(kernels)->dense_scratch_bytes(shape->hidden)),
                             kernels->attention_scratch_bytes(text_max(shape), shape->hidden / shape->heads)};
     size_t bytes = RM_EMBED__ALIGN;
     for (size_t i = 0; i < RM_COUNT(sizes); i++)
@@ -87,8 +89,8 @@ static void attend(rm_encoder *e, const rm_embed__layer *layer, const uint32_t *
     size_t hidden = shape->hidden;
     for (size_t row = 0; row < tokens; row += RM_EMBED__ROWS) {
         size_t rows = tokens - row < RM_EMBED__ROWS ? tokens - row : RM_EMBED__ROWS;
-        kernels->dense(&layer->qkv, e->x + row * hidden, rows, RM_EMBED__PLAIN, e->qkv + row * 3 * hidden,
-                       e->dense_scratch);
+        rm_embed__for_queries(kernels)->dense(&layer->qkv, e->x + row * hidden, rows, RM_EMBED__PLAIN,
+                                              e->qkv + row * 3 * hidden, e->dense_scratch);
     }
     for (size_t i = 0, row = 0; i < texts; row += lengths[i++])
         kernels->attention(e->qkv + row * 3 * hidden, lengths[i], shape->heads, shape->hidden / shape->heads,

@@ -1,15 +1,20 @@
-/* The encoder's arithmetic in fp32, written once for vectors of LANES floats and included by one file for each
- * instruction set; the compiler's vector extensions make the instructions.
+/* The encoder's arithmetic in fp32, written once for vectors of LANES floats
+ * and included by one file for each instruction set; the compiler's vector
+ * extensions make the instructions.
  *
  *   LANES    floats in a vector
  *   VECTORS  vectors in a panel's row
- *   TILE     rows of x that meet a panel at once: TILE * VECTORS sums stay in registers, and room for VECTORS weights
+ *   TILE     rows of x that meet a panel at once: TILE * VECTORS sums stay in
+ * registers, and room for VECTORS weights
  *
- * Weights are packed in panels of COLUMNS outputs, so that the innermost loop reads them one behind the other:
+ * Weights are packed in panels of COLUMNS outputs, so that the innermost loop
+ * reads them one behind the other:
  *
- *   packed: [out/COLUMNS][in][COLUMNS]     the last panel's missing outputs are zero
+ *   packed: [out/COLUMNS][in][COLUMNS]     the last panel's missing outputs are
+ * zero
  *
- * Attention brings keys and values into the same form and uses the same product. */
+ * Attention brings keys and values into the same form and uses the same
+ * product. */
 #include <math.h>
 #include <string.h>
 
@@ -17,11 +22,10 @@
 
 #define COLUMNS (LANES * VECTORS)
 
-/* Weights come from memory, or the last cache at best, and the CPU's own guess of what is next is too short. */
+/* Weights come from memory, or the last cache at best, and the CPU's own guess
+ * of what is next is too short. */
 #define AHEAD_BYTES 16384
 #define LINE_BYTES  64
-
-_Static_assert(TILE <= 12, "tile.inc.h has a case for each number of rows");
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t ints __attribute__((vector_size(LANES * sizeof(int32_t))));
@@ -48,11 +52,26 @@ INLINE vec choose(ints mask, vec yes, vec no)
 
 INLINE vec greater(vec a, vec b)
 {
+#ifdef GREATER
+    return GREATER(a, b);
+#else
     return choose(a > b, a, b);
+#endif
 }
 
-/* e^x for x <= 88; below -87 it is e^-87, about 1e-38. Relative error under 2e-7 (Cody and Waite's reduction, then the
- * Taylor series to the sixth power within half a ln 2). */
+INLINE vec lesser(vec a, vec b)
+{
+    return -greater(-a, -b);
+}
+
+INLINE vec size_of(vec v)
+{
+    return (vec)((ints)v & 0x7fffffff);
+}
+
+/* e^x for x <= 88; below -87 it is e^-87, about 1e-38. Relative error under
+ * 2e-7 (Cody and Waite's reduction, then the Taylor series to the sixth power
+ * within half a ln 2). */
 INLINE vec exponential(vec x)
 {
     const float round = 12582912.0F; /* 1.5 * 2^23: adding it leaves an integer in the low bits */
@@ -69,17 +88,28 @@ INLINE vec exponential(vec x)
     return (vec)((ints)p + ((ints)shifted << 23));
 }
 
-/* max(x, 0) - |x|/2 erfc(|x|/sqrt 2); erfc by Abramowitz and Stegun 7.1.26, absolute error 1.5e-7. */
+/* x/2 (1 + erf(x/sqrt 2)) = max(x, 0) - b(|x|), where the bump b(a) = a/2
+ * erfc(a/sqrt 2) is below 1e-7 from 5.5 on; up to there it is the polynomial of
+ * degree 14 with the least greatest error (Lawson's iteration), 5.6e-7, in u =
+ * a/2.75 - 1. Even and odd powers apart, which halves the chain of instructions
+ * that wait for each other. */
 INLINE vec gelu(vec x)
 {
-    vec size = greater(x, -x);
-    vec t = 1.0F / (size * (0.3275911F * 0.70710678F) + 1.0F);
-    vec p = t * 1.061405429F - 1.453152027F;
-    p = p * t + 1.421413741F;
-    p = p * t - 0.284496736F;
-    p = p * t + 0.254829592F;
-    vec tail = p * t * exponential(x * x * -0.5F);
-    return greater(x, (vec){0}) - size * 0.5F * tail;
+    vec u = lesser(size_of(x), (vec){0} + 5.5F) * (1 / 2.75F) - 1.0F, squared = u * u;
+    vec even = squared * 3.58627364e-2F - 1.54078096e-1F;
+    vec odd = squared * -3.97612788e-2F + 2.36379445e-1F;
+    even = even * squared + 1.85008585e-1F;
+    odd = odd * squared - 5.48725009e-1F;
+    even = even * squared + 1.92287877e-1F;
+    odd = odd * squared + 4.61279392e-1F;
+    even = even * squared - 6.38719559e-1F;
+    odd = odd * squared + 2.60049433e-1F;
+    even = even * squared + 1.80241421e-1F;
+    odd = odd * squared - 3.08643311e-1F;
+    even = even * squared + 1.91202283e-1F;
+    odd = odd * squared - 6.05790801e-2F;
+    even = even * squared + 8.19484051e-3F;
+    return greater(x, (vec){0}) - (odd * u + even);
 }
 
 INLINE float sum_of(vec v)
@@ -90,7 +120,9 @@ INLINE float sum_of(vec v)
     return sum;
 }
 
-/* ---- products ---------------------------------------------------------------------------------------------------- */
+/* ---- products
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static size_t panels_of(uint32_t out)
 {
@@ -113,7 +145,8 @@ SPARE static void fp32_pack(const float *weights, uint32_t in, uint32_t out, voi
     }
 }
 
-/* Where a product goes. The scales are for the formats of packed.inc.h: of a row of x, of an output. */
+/* Where a product goes. The scales are for the formats of packed.inc.h: of a
+ * row of x, of an output. */
 typedef struct target {
     float *y;
     size_t stride;
@@ -132,14 +165,31 @@ INLINE vec finished(vec sum, const target *to, size_t column, const float *y)
     return to->finish == RM_EMBED__ADD ? sum + load(y) : sum;
 }
 
-#define NAME(x)                      fp32_##x
-#define ENTRY                        float
-#define CELL                         float
-#define WEIGHTS                      vec
-#define SUMS                         vec
-#define LOAD(from)                   load(from)
-#define ADD(sum, w, entry)           ((sum) + (w) * (entry))
-#define RESULT(sum, to, row, column) (sum)
+INLINE void fp32_step(const float *x, size_t stride, unsigned rows, const float *panel, vec sums[][VECTORS])
+{
+    vec weights[VECTORS];
+    for (size_t v = 0; v < VECTORS; v++)
+        weights[v] = load(panel + v * LANES);
+    for (unsigned r = 0; r < rows; r++) {
+        for (unsigned v = 0; v < VECTORS; v++)
+            sums[r][v] += weights[v] * x[r * stride];
+    }
+}
+
+INLINE vec fp32_result(vec sum, const target *to, size_t row, size_t column)
+{
+    (void)to;
+    (void)row;
+    (void)column;
+    return sum;
+}
+
+#define NAME(x) fp32_##x
+#define ENTRY   float
+#define CELL    float
+#define SUMS    vec
+#define ROWS    TILE
+#define STEP    1
 #include "tile.inc.h"
 
 SPARE static size_t fp32_dense_scratch_bytes(uint32_t in)
@@ -157,7 +207,9 @@ SPARE static void fp32_dense(const rm_embed__dense *layer, const float *x, size_
     fp32_product(x, layer->in, rows, layer->packed, layer->in, layer->out, &to);
 }
 
-/* ---- attention --------------------------------------------------------------------------------------------------- */
+/* ---- attention
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 #define QUERIES (4 * TILE) /* whose scores are in the cache at once */
 
@@ -189,7 +241,8 @@ static void pack_head(const float *k, const float *v, size_t stride, uint32_t to
     }
 }
 
-/* One row: e^(scale (score - most)) over its sum; `room` is `tokens` up to the next panel. */
+/* One row: e^(scale (score - most)) over its sum; `room` is `tokens` up to the
+ * next panel. */
 INLINE void softmax(float *scores, uint32_t tokens, size_t room, float scale)
 {
     vec high = (vec){0} - INFINITY, sums = {0};
@@ -231,7 +284,9 @@ static void fp32_attention(const float *qkv, uint32_t tokens, uint32_t heads, ui
     }
 }
 
-/* ---- norm -------------------------------------------------------------------------------------------------------- */
+/* ---- norm
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 INLINE float row_sum(const float *x, uint32_t columns, float less, bool squared)
 {

@@ -27,6 +27,9 @@ typedef struct rm_embed__dense {
 typedef struct rm_embed__kernels {
     const char *name;
     rm_precision precision;
+    /* Whose packed_bytes, pack, dense_scratch_bytes and dense are for queries, keys and values, where an error counts most;
+     * NULL: these. */
+    const struct rm_embed__kernels *for_queries;
     bool (*runs_here)(void);
     size_t (*packed_bytes)(uint32_t in, uint32_t out);
     void (*pack)(const float *weights, uint32_t in, uint32_t out, void *packed);
@@ -47,9 +50,14 @@ typedef struct rm_embed__kernels {
 
 extern const rm_embed__kernels rm_embed__reference, rm_embed__generic, rm_embed__openblas;
 #ifdef __x86_64__
-extern const rm_embed__kernels rm_embed__avx2, rm_embed__avx2_bf16, rm_embed__avx2_int8, rm_embed__avx512,
-    rm_embed__bf16, rm_embed__vnni;
+extern const rm_embed__kernels rm_embed__avx2, rm_embed__avx2_bf16, rm_embed__avx2_int8, rm_embed__avx2_int16,
+    rm_embed__avx512, rm_embed__bf16, rm_embed__vnni;
 #endif
+
+static inline const rm_embed__kernels *rm_embed__for_queries(const rm_embed__kernels *kernels)
+{
+    return kernels->for_queries ? kernels->for_queries : kernels;
+}
 
 /* The `index`th of those that this CPU runs, best first, all formats; NULL past the last. */
 const rm_embed__kernels *rm_embed__kernels_here(unsigned index);

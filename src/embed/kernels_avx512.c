@@ -1,7 +1,10 @@
 /* fp32 for AVX-512: 24 sums, 2 weights and a factor of the 32 registers. */
-#define LANES   16
-#define VECTORS 2
-#define TILE    12
+#include <immintrin.h>
+
+#define LANES         16
+#define VECTORS       2
+#define TILE          12
+#define GREATER(a, b) ((vec)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #include "fp32.inc.h"
 
 static bool runs_here(void)

@@ -1,9 +1,10 @@
 /* int8 for AVX-512 VNNI. */
 #include <immintrin.h>
 
-#define LANES   16
-#define VECTORS 2
-#define TILE    12
+#define LANES         16
+#define VECTORS       2
+#define TILE          12
+#define GREATER(a, b) ((vec)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #include "fp32.inc.h"
 
 #define FORM_INT8

@@ -87,13 +87,13 @@ static rm_embed__norm layer_norm(builder *b, unsigned layer, const char *name)
 }
 
 /* Several layers of the same input side by side as one. */
-static rm_embed__dense read_dense(builder *b, unsigned layer, const char *const *names, size_t count, uint32_t in,
-                                  uint32_t out)
+static rm_embed__dense read_dense(builder *b, const rm_embed__kernels *kernels, unsigned layer,
+                                  const char *const *names, size_t count, uint32_t in, uint32_t out)
 {
     char text[NAME_BYTES];
     rm_embed__dense dense = {.in = in, .out = (uint32_t)count * out};
     float *bias = take(b, (size_t)dense.out * sizeof(float));
-    void *packed = take(b, b->model->kernels->packed_bytes(in, dense.out));
+    void *packed = take(b, kernels->packed_bytes(in, dense.out));
     for (size_t i = 0; i < count; i++) {
         const rm_embed__tensor *weights = want(b, in_layer(text, layer, names[i], "weight"), out, in);
         if (weights && b->block)
@@ -103,7 +103,7 @@ static rm_embed__dense read_dense(builder *b, unsigned layer, const char *const 
             rm_embed__tensor_floats(own, 0, out, bias + i * out);
     }
     if (b->block && b->status == RM_OK)
-        b->model->kernels->pack(b->rows, in, dense.out, packed);
+        kernels->pack(b->rows, in, dense.out, packed);
     dense.bias = bias;
     dense.packed = packed;
     return dense;
@@ -117,12 +117,13 @@ static rm_embed__layer read_layer(builder *b, unsigned layer)
     static const char *const mix[] = {"attention.output.dense"}, *const up[] = {"intermediate.dense"},
                              *const down[] = {"output.dense"};
     uint32_t hidden = b->model->shape.hidden, intermediate = b->model->shape.intermediate;
+    const rm_embed__kernels *kernels = b->model->kernels;
     rm_embed__layer read;
-    read.qkv = read_dense(b, layer, attention, RM_COUNT(attention), hidden, hidden);
-    read.mix = read_dense(b, layer, mix, 1, hidden, hidden);
+    read.qkv = read_dense(b, rm_embed__for_queries(kernels), layer, attention, RM_COUNT(attention), hidden, hidden);
+    read.mix = read_dense(b, kernels, layer, mix, 1, hidden, hidden);
     read.after_attention = layer_norm(b, layer, "attention.output.LayerNorm");
-    read.up = read_dense(b, layer, up, 1, hidden, intermediate);
-    read.down = read_dense(b, layer, down, 1, intermediate, hidden);
+    read.up = read_dense(b, kernels, layer, up, 1, hidden, intermediate);
+    read.down = read_dense(b, kernels, layer, down, 1, intermediate, hidden);
     read.after_feed = layer_norm(b, layer, "output.LayerNorm");
     return read;
 }

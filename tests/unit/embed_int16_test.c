@@ -1,4 +1,4 @@
-/* int8 weights with 15 bits of x, as kernels_avx2.c has them: the template with the instruction in plain C and with the widest vectors, so that
+/* int8 weights with 15 bits of x, as kernels_avx2_int16.c has them: the template with the instruction in plain C and with the widest vectors, so that
  * all but that one instruction is tested on every machine. */
 #define LANES   16
 #define VECTORS 2
