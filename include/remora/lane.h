@@ -49,9 +49,9 @@ rm_status rm_lane_create(const rm_lane_options *options, rm_lane **ret_lane) RM_
  * but a worker; NULL is fine. */
 void rm_lane_destroy(rm_lane *lane);
 
-/* Any thread. RM_OK: `done` follows with RM_OK, RM_ETIMEOUT (its deadline passed, or could not be kept, before its turn
- * came) or RM_ECANCELLED. Else it does not: RM_EBUSY: more than RM_EMBED_QUEUE_TEXTS_MAX texts would wait, or by the lane's
- * recent pace the deadline cannot be kept. RM_EINVAL: no text. */
+/* Any thread. RM_OK: `done` follows with RM_OK, RM_ETIMEOUT (its deadline passed before its turn came) or RM_ECANCELLED.
+ * Else it does not: RM_EBUSY: more than RM_EMBED_QUEUE_TEXTS_MAX texts would wait, or by the lane's recent pace what waits
+ * before it leaves no time. RM_EINVAL: no text. */
 rm_status rm_lane_submit(rm_lane *lane, rm_lane_op *op) RM_WARN_UNUSED;
 /* The exec's thread, before `done`: texts not taken yet are dropped and `done` follows, at the latest when the turn that
  * holds others of it is over; RM_ECANCELLED unless all was finished already. */

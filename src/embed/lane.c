@@ -24,14 +24,14 @@ typedef struct worker {
     pthread_t thread;
     bool started;
     rm_encoder *encoder;
-    /* One turn's. The text that did not fit the last one is claims[0], its ids are the first. */
+    /* One turn's. */
     claim claims[TURN_TEXTS_MAX];
     unsigned claim_count;
     uint32_t lengths[TURN_TEXTS_MAX];
     uint32_t *ids;
     float *vectors;
-    claim carried;
-    int last; /* queue of the last turn */
+    claim carried; /* what did not fit; its ids are the first of the next turn. No op: none */
+    int last;      /* queue of the last turn */
 } worker;
 
 struct rm_lane {
@@ -96,9 +96,12 @@ static void send_off(const rm_lane *lane, rm_lane_op *op)
     rm_exec_post(op->exec, &op->task);
 }
 
-/* By the recent pace: what waits before it, shared by the workers, and itself. */
+/* By the recent pace: what waits before it, shared by the workers, and itself. With nothing before it the pace is not
+ * asked: only texts that are encoded mend one that was measured in a bad moment. */
 static bool can_be_kept(const rm_lane *lane, const rm_lane_op *op, uint64_t now)
 {
+    if (lane->soon_tokens == 0)
+        return now <= op->deadline_ns;
     uint64_t wait_ns = lane->token_ns * (lane->soon_tokens / lane->worker_count + op->waiting_tokens);
     return now + wait_ns <= op->deadline_ns;
 }
@@ -181,7 +184,7 @@ static bool put_back(rm_lane_op *op)
     return op->running == 0 && op->next == op->count;
 }
 
-/* Whether a text that was taken is worth encoding; if not, its op is told off. */
+/* Drops a text that nobody wants any more or whose time is over. */
 static bool is_wanted(rm_lane *lane, const claim *c)
 {
     rm_lane_op *op = c->op;
@@ -189,7 +192,7 @@ static bool is_wanted(rm_lane *lane, const claim *c)
     bool over = false;
     pthread_mutex_lock(&lane->lock);
     bool wanted = op->status == RM_OK;
-    if (wanted && op->deadline_ns && now + lane->token_ns * c->tokens > op->deadline_ns) {
+    if (wanted && op->deadline_ns && now > op->deadline_ns) {
         (void)give_up(lane, op, RM_ETIMEOUT);
         lane->stats.late++;
         wanted = false;
@@ -202,30 +205,60 @@ static bool is_wanted(rm_lane *lane, const claim *c)
     return wanted;
 }
 
-/* Fills the turn from one queue. The text that would make it too long is kept for the next one. */
-static void gather(worker *w, int queue)
+/* Whether one more text keeps the turn within its bound and every deadline in it: each waits for the whole turn. */
+static bool fits_turn(const worker *w, const claim *c, uint32_t tokens)
+{
+    rm_lane *lane = w->lane;
+    uint64_t first = c->op->deadline_ns ? c->op->deadline_ns : UINT64_MAX;
+    if (tokens + c->tokens > RM_EMBED_TURN_TOKENS_MAX)
+        return false;
+    for (unsigned i = 0; i < w->claim_count; i++)
+        if (w->claims[i].op->deadline_ns && w->claims[i].op->deadline_ns < first)
+            first = w->claims[i].op->deadline_ns;
+    if (first == UINT64_MAX)
+        return true;
+    pthread_mutex_lock(&lane->lock);
+    uint64_t token_ns = lane->token_ns;
+    pthread_mutex_unlock(&lane->lock);
+    return now_ns(lane) + token_ns * (tokens + c->tokens) <= first;
+}
+
+/* What did not fit the last turn begins this one, unless its time is over by now. */
+static uint32_t begin_turn(worker *w)
+{
+    claim carried = w->carried;
+    w->carried.op = NULL;
+    if (!carried.op || !is_wanted(w->lane, &carried))
+        return 0;
+    w->claims[w->claim_count++] = carried;
+    return carried.tokens;
+}
+
+/* Fills the turn from one queue. The text that does not fit is kept for the next one, its ids behind the turn's. */
+static uint32_t gather(worker *w, int queue)
 {
     rm_lane *lane = w->lane;
     const rm_tokenizer *tokenizer = rm_model_tokenizer(lane->model);
-    uint32_t tokens = w->claim_count ? w->claims[0].tokens : 0;
+    uint32_t tokens = begin_turn(w);
     claim c;
     while (tokens < RM_EMBED_TURN_TOKENS_MAX && w->claim_count < TURN_TEXTS_MAX) {
         pthread_mutex_lock(&lane->lock);
         bool any = take(lane, queue, &c);
         pthread_mutex_unlock(&lane->lock);
         if (!any)
-            return;
+            break;
         c.tokens =
             (uint32_t)rm_tokenize(tokenizer, c.op->texts[c.text], c.op->overflow, w->ids + tokens, lane->tokens_max);
         if (!is_wanted(lane, &c))
             continue;
-        if (tokens && tokens + c.tokens > RM_EMBED_TURN_TOKENS_MAX) {
+        if (tokens && !fits_turn(w, &c, tokens)) {
             w->carried = c;
-            return;
+            break;
         }
         w->claims[w->claim_count++] = c;
         tokens += c.tokens;
     }
+    return tokens;
 }
 
 /* Hands the turn's vectors over and sends off the ops that are complete. */
@@ -258,21 +291,24 @@ static void deliver(worker *w, uint32_t tokens, uint64_t took_ns)
     }
 }
 
-static void encode(worker *w)
+static void encode(worker *w, uint32_t tokens)
 {
-    uint32_t tokens = 0;
     for (unsigned i = 0; i < w->claim_count; i++)
-        tokens += w->lengths[i] = w->claims[i].tokens;
+        w->lengths[i] = w->claims[i].tokens;
     uint64_t begin_ns = now_ns(w->lane);
     /* Ids and lengths come from the tokenizer of the same model: they are in range. */
     RM_CHECK(rm_encoder_run(w->encoder, w->ids, w->lengths, w->claim_count, w->vectors) == RM_OK);
     deliver(w, tokens, now_ns(w->lane) - begin_ns);
     w->claim_count = 0;
-    if (!w->carried.op)
-        return;
-    memmove(w->ids, w->ids + tokens, w->carried.tokens * sizeof(*w->ids));
-    w->claims[w->claim_count++] = w->carried;
-    w->carried.op = NULL;
+}
+
+static void run_turn(worker *w)
+{
+    uint32_t tokens = gather(w, w->last);
+    if (tokens)
+        encode(w, tokens);
+    if (w->carried.op)
+        memmove(w->ids, w->ids + tokens, w->carried.tokens * sizeof(*w->ids));
 }
 
 /* Waits until there is something to do, and picks the queue to fill the turn from: not the last one's where the other
@@ -281,13 +317,12 @@ static bool wait_for_work(worker *w)
 {
     rm_lane *lane = w->lane;
     pthread_mutex_lock(&lane->lock);
-    while (!lane->closing && w->claim_count == 0 && rm_list_empty(&lane->queues[SOON]) &&
-           rm_list_empty(&lane->queues[BULK]))
+    while (!lane->closing && !w->carried.op && rm_list_empty(&lane->queues[SOON]) && rm_list_empty(&lane->queues[BULK]))
         pthread_cond_wait(&lane->wake, &lane->lock);
     int other = w->last == SOON ? BULK : SOON;
     if (!rm_list_empty(&lane->queues[other]))
         w->last = other;
-    bool go = w->claim_count || !lane->closing;
+    bool go = w->carried.op || !lane->closing;
     pthread_mutex_unlock(&lane->lock);
     return go;
 }
@@ -313,11 +348,8 @@ static void *run_worker(void *user)
 {
     worker *w = user;
     warm_up(w);
-    while (wait_for_work(w)) {
-        gather(w, w->last);
-        if (w->claim_count)
-            encode(w);
-    }
+    while (wait_for_work(w))
+        run_turn(w);
     return NULL;
 }
 

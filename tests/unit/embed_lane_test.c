@@ -74,12 +74,12 @@ static void fake_run(fake_exec *self, unsigned count)
 
 /* ---- a clock that tests move ---------------------------------------------------------------------------------------- */
 
-static _Atomic uint64_t fake_ns = 1000;
+static _Atomic uint64_t fake_ns = 1000, fake_step_ns;
 
 static uint64_t fake_mono(const rm_clock *clock)
 {
     (void)clock;
-    return fake_ns;
+    return fake_ns += fake_step_ns;
 }
 
 static const rm_clock fake_clock = {.mono_ns = fake_mono};
@@ -408,6 +408,39 @@ static void test_deadline(void **state)
     fake_deinit(&exec);
 }
 
+/* A pace that was measured in a bad moment refuses nobody for ever. */
+static void test_slow_moment(void **state)
+{
+    (void)state;
+    fake_exec exec;
+    gate g;
+    fake_init(&exec);
+    rm_lane *lane = make_lane(1, &fake_clock);
+    gate_close(&g, lane, &exec);
+    fake_step_ns = 1000000000; /* each look at the clock takes a second from here on */
+    gate_open(&g);
+    fake_run(&exec, 1);
+    asked *slow = ask(&exec, 1, text_of(3)), *next = ask(&exec, 1, text_of(3)), *behind = ask(&exec, 1, text_of(3));
+    assert_int_equal(rm_lane_submit(lane, &slow->op), RM_OK);
+    fake_run(&exec, 1);
+    fake_step_ns = 0;
+    gate h;
+    gate_close(&h, lane, &exec);
+    next->op.deadline_ns = behind->op.deadline_ns = fake_ns + 1000;
+    assert_int_equal(rm_lane_submit(lane, &next->op), RM_OK);
+    assert_int_equal(rm_lane_submit(lane, &behind->op), RM_EBUSY);
+    gate_open(&h);
+    fake_run(&exec, 2);
+    assert_true(next->done == 1 && next->status == RM_OK);
+    rm_lane_destroy(lane);
+    gate_free(&g);
+    gate_free(&h);
+    free(slow);
+    free(next);
+    free(behind);
+    fake_deinit(&exec);
+}
+
 /* Who comes behind a long bulk op is served before that is over, by the other queue and by rotation. */
 static void test_order(void **state)
 {
@@ -523,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_full_queue),
         cmocka_unit_test(test_no_text),
         cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_slow_moment),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_turns),
 #ifdef REMORA_FAULTS
