@@ -26,6 +26,7 @@
  * of what is next is too short. */
 #define AHEAD_BYTES 16384
 #define LINE_BYTES  64
+#define PACK_BLOCK  64
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t ints __attribute__((vector_size(LANES * sizeof(int32_t))));
@@ -134,13 +135,21 @@ SPARE static size_t fp32_packed_bytes(uint32_t in, uint32_t out)
     return panels_of(out) * COLUMNS * in * sizeof(float);
 }
 
+/* In blocks of inputs, so that what is read and what is written stay in the first-level cache. */
 SPARE static void fp32_pack(const float *weights, uint32_t in, uint32_t out, void *packed)
 {
-    float *to = packed;
-    for (size_t first = 0; first < out; first += COLUMNS) {
-        for (uint32_t i = 0; i < in; i++) {
-            for (uint32_t c = 0; c < COLUMNS; c++)
-                *to++ = first + c < out ? weights[(first + c) * in + i] : 0;
+    float *panel = packed;
+    for (size_t first = 0; first < out; first += COLUMNS, panel += (size_t)COLUMNS * in) {
+        size_t columns = out - first < COLUMNS ? out - first : COLUMNS;
+        if (columns < COLUMNS)
+            memset(panel, 0, (size_t)COLUMNS * in * sizeof(float));
+        for (uint32_t block = 0; block < in; block += PACK_BLOCK) {
+            uint32_t end = in - block < PACK_BLOCK ? in : block + PACK_BLOCK;
+            for (size_t c = 0; c < columns; c++) {
+                const float *from = weights + (first + c) * in;
+                for (uint32_t i = block; i < end; i++)
+                    panel[(size_t)i * COLUMNS + c] = from[i];
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "files.h"
 
@@ -63,6 +64,19 @@ static const rm_embed__tensor *want(builder *b, rm_slice name, uint64_t rows, ui
     return NULL;
 }
 
+/* What was packed need not stay in memory: the pages of the file that hold nothing else. They come back if they are read. */
+static void let_go(const rm_embed__tensor *tensor)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = tensor->dtype == RM_EMBED__F32 ? sizeof(float) : sizeof(uint16_t);
+    for (uint32_t i = 0; i < tensor->dimensions; i++)
+        bytes *= tensor->shape[i];
+    uintptr_t begin = ((uintptr_t)tensor->data + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)tensor->data + bytes) & ~(page - 1);
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 static const float *floats(builder *b, rm_slice name, uint64_t count)
 {
     const rm_embed__tensor *tensor = want(b, name, count, 0);
@@ -96,8 +110,10 @@ static rm_embed__dense read_dense(builder *b, const rm_embed__kernels *kernels, 
     void *packed = take(b, kernels->packed_bytes(in, dense.out));
     for (size_t i = 0; i < count; i++) {
         const rm_embed__tensor *weights = want(b, in_layer(text, layer, names[i], "weight"), out, in);
-        if (weights && b->block)
+        if (weights && b->block) {
             rm_embed__tensor_floats(weights, 0, (size_t)out * in, b->rows + i * out * in);
+            let_go(weights);
+        }
         const rm_embed__tensor *own = want(b, in_layer(text, layer, names[i], "bias"), out, 0);
         if (own && b->block)
             rm_embed__tensor_floats(own, 0, out, bias + i * out);
