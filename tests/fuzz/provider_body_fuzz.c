@@ -32,6 +32,25 @@ static void check_request(rm_op op, rm_slice body, rm_arena *arena)
     RM_CHECK(rm_slice_eq(sent.model, info.model));
 }
 
+/* What is accepted keeps the promises that the lane and the writer rely on. */
+static void check_embeddings(rm_slice body, rm_arena *arena)
+{
+    enum { HIDDEN = 4 };
+    rm_request_info info;
+    rm_embeddings read;
+    const char *why = NULL;
+    if (rm_provider_read_request(RM_OP_EMBEDDINGS, body, arena, &info) != RM_OK)
+        return;
+    rm_status status = rm_provider_read_embeddings(&info, HIDDEN, arena, &read, &why);
+    expected(status);
+    RM_CHECK((status == RM_EINVAL) == (why != NULL));
+    if (status != RM_OK)
+        return;
+    RM_CHECK(read.count >= 1 && read.count <= RM_EMBED_INPUTS_MAX && read.dimensions >= 1 && read.dimensions <= HIDDEN);
+    for (uint32_t i = 0; i < read.count; i++)
+        RM_CHECK(read.texts[i].len > 0);
+}
+
 static void check_answer(rm_op op, rm_slice body, rm_arena *arena)
 {
     rm_answer answer;
@@ -59,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rm_arena_init(&arena, NULL, RM_EXCHANGE_ARENA_BYTES_MAX);
     check_request(op, body, &arena);
     check_answer(op, body, &arena);
+    check_embeddings(body, &arena);
     rm_arena_deinit(&arena);
     return 0;
 }
