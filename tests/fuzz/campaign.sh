@@ -53,7 +53,7 @@ revision() {
 record() {
     local line
     line=$(printf '{"target": "%s", "executions": %s, "seconds": %s, "findings": %s, "date": "%s", "revision": "%s"}' \
-        "$@" "$(date -u +%F)" "$(revision)")
+        "$@" "$(date -u +%F)" "$built")
     mkdir -p "$(dirname "$results")"
     {
         [ ! -f "$results" ] || sed -n 's/,$//;/^{"target"/p' "$results" | grep -v "\"target\": \"$1\""
@@ -91,6 +91,7 @@ if ! build >"$build/build.log" 2>&1; then
     tail -n 30 "$build/build.log"
     exit 1
 fi
+built=$(revision) # what runs, whatever is committed meanwhile
 status=0
 for target in "${targets[@]}"; do
     run "$target" || status=1
