@@ -250,31 +250,49 @@ static void gate_free(gate *g)
     pthread_cond_destroy(&g->changed);
 }
 
+/* A lane whose one worker stands at the gate. */
+typedef struct held {
+    fake_exec exec;
+    rm_lane *lane;
+    gate gate;
+} held;
+
+static rm_lane *hold(held *h, const rm_clock *clock)
+{
+    fake_init(&h->exec);
+    h->lane = make_lane(1, clock);
+    gate_close(&h->gate, h->lane, &h->exec);
+    return h->lane;
+}
+
+/* When all its ops are done. */
+static void let_go(held *h)
+{
+    rm_lane_destroy(h->lane);
+    gate_free(&h->gate);
+    fake_deinit(&h->exec);
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
-    fake_exec exec;
-    gate g;
-    fake_init(&exec);
-    rm_lane *lane = make_lane(1, rm_clock_system());
-    gate_close(&g, lane, &exec);
-    asked *left = ask(&exec, 3, RM_SLICE("abc")), *stays = ask(&exec, 2, RM_SLICE("cab"));
+    held h;
+    rm_lane *lane = hold(&h, rm_clock_system());
+    asked *left = ask(&h.exec, 3, RM_SLICE("abc")), *stays = ask(&h.exec, 2, RM_SLICE("cab"));
     assert_int_equal(rm_lane_submit(lane, &left->op), RM_OK);
     assert_int_equal(rm_lane_submit(lane, &stays->op), RM_OK);
     rm_lane_cancel(lane, &left->op);
     assert_int_equal(left->done, 0);
-    fake_run(&exec, 1);
+    fake_run(&h.exec, 1);
     assert_true(left->done == 1 && left->status == RM_ECANCELLED && left->worked == 0);
     assert_int_equal(rm_lane_get_stats(lane).waiting, 2);
-    gate_open(&g);
-    fake_run(&exec, 2);
+    gate_open(&h.gate);
+    fake_run(&h.exec, 2);
     assert_true(stays->done == 1 && stays->status == RM_OK);
     check_vectors(stays);
-    rm_lane_destroy(lane);
-    gate_free(&g);
+    let_go(&h);
     free(left);
     free(stays);
-    fake_deinit(&exec);
 }
 
 /* While it runs, while it waits, after it ended: `done` comes once whenever the caller gives up. */
@@ -332,36 +350,31 @@ static void test_destroy_with_work_left(void **state)
 static void test_full_queue(void **state)
 {
     (void)state;
-    fake_exec exec;
-    gate g;
-    fake_init(&exec);
-    rm_lane *lane = make_lane(1, rm_clock_system());
-    gate_close(&g, lane, &exec);
+    held h;
+    rm_lane *lane = hold(&h, rm_clock_system());
     enum { OPS = RM_EMBED_QUEUE_TEXTS_MAX / TEXTS_MAX };
     static asked *all[OPS];
     for (unsigned i = 0; i < OPS; i++) {
-        all[i] = ask(&exec, TEXTS_MAX, RM_SLICE("a"));
+        all[i] = ask(&h.exec, TEXTS_MAX, RM_SLICE("a"));
         assert_int_equal(rm_lane_submit(lane, &all[i]->op), RM_OK);
     }
-    asked *late = ask(&exec, 1, RM_SLICE("a"));
+    asked *late = ask(&h.exec, 1, RM_SLICE("a"));
     assert_int_equal(rm_lane_submit(lane, &late->op), RM_EBUSY);
     assert_int_equal(rm_lane_get_stats(lane).waiting, RM_EMBED_QUEUE_TEXTS_MAX);
     rm_lane_cancel(lane, &all[0]->op);
     assert_int_equal(rm_lane_submit(lane, &late->op), RM_OK);
     for (unsigned i = 1; i < OPS; i++)
         rm_lane_cancel(lane, &all[i]->op);
-    gate_open(&g);
-    fake_run(&exec, OPS + 2);
+    gate_open(&h.gate);
+    fake_run(&h.exec, OPS + 2);
     assert_true(late->done == 1 && late->status == RM_OK);
     assert_int_equal(rm_lane_get_stats(lane).refused, 1);
-    rm_lane_destroy(lane);
+    let_go(&h);
     for (unsigned i = 0; i < OPS; i++) {
         assert_true(all[i]->done == 1 && all[i]->status == RM_ECANCELLED);
         free(all[i]);
     }
-    gate_free(&g);
     free(late);
-    fake_deinit(&exec);
 }
 
 static void test_no_text(void **state)
@@ -381,12 +394,10 @@ static void test_no_text(void **state)
 static void test_deadline(void **state)
 {
     (void)state;
-    fake_exec exec;
-    gate g;
-    fake_init(&exec);
-    rm_lane *lane = make_lane(1, &fake_clock);
-    gate_close(&g, lane, &exec);
-    asked *past = ask(&exec, 1, RM_SLICE("a")), *kept = ask(&exec, 1, RM_SLICE("b")), *gone = ask(&exec, 2, text_of(3));
+    held h;
+    rm_lane *lane = hold(&h, &fake_clock);
+    asked *past = ask(&h.exec, 1, RM_SLICE("a")), *kept = ask(&h.exec, 1, RM_SLICE("b")),
+          *gone = ask(&h.exec, 2, text_of(3));
     past->op.deadline_ns = fake_ns - 1;
     assert_int_equal(rm_lane_submit(lane, &past->op), RM_EBUSY);
     gone->op.deadline_ns = fake_ns + 1000;
@@ -394,84 +405,73 @@ static void test_deadline(void **state)
     assert_int_equal(rm_lane_submit(lane, &gone->op), RM_OK);
     assert_int_equal(rm_lane_submit(lane, &kept->op), RM_OK);
     fake_ns += 2000;
-    gate_open(&g);
-    fake_run(&exec, 3);
+    gate_open(&h.gate);
+    fake_run(&h.exec, 3);
     assert_true(gone->done == 1 && gone->status == RM_ETIMEOUT && gone->worked == 0);
     assert_true(kept->done == 1 && kept->status == RM_OK);
     rm_lane_stats stats = rm_lane_get_stats(lane);
     assert_true(stats.late == 1 && stats.refused == 1 && stats.waiting == 0 && stats.texts == 2);
-    rm_lane_destroy(lane);
-    gate_free(&g);
+    let_go(&h);
     free(past);
     free(kept);
     free(gone);
-    fake_deinit(&exec);
 }
 
 /* A pace that was measured in a bad moment refuses nobody for ever. */
 static void test_slow_moment(void **state)
 {
     (void)state;
-    fake_exec exec;
-    gate g;
-    fake_init(&exec);
-    rm_lane *lane = make_lane(1, &fake_clock);
-    gate_close(&g, lane, &exec);
+    held h;
+    rm_lane *lane = hold(&h, &fake_clock);
     fake_step_ns = 1000000000; /* each look at the clock takes a second from here on */
-    gate_open(&g);
-    fake_run(&exec, 1);
-    asked *slow = ask(&exec, 1, text_of(3)), *next = ask(&exec, 1, text_of(3)), *behind = ask(&exec, 1, text_of(3));
+    gate_open(&h.gate);
+    fake_run(&h.exec, 1);
+    asked *slow = ask(&h.exec, 1, text_of(3)), *next = ask(&h.exec, 1, text_of(3)),
+          *behind = ask(&h.exec, 1, text_of(3));
     assert_int_equal(rm_lane_submit(lane, &slow->op), RM_OK);
-    fake_run(&exec, 1);
+    fake_run(&h.exec, 1);
     fake_step_ns = 0;
-    gate h;
-    gate_close(&h, lane, &exec);
+    gate again;
+    gate_close(&again, lane, &h.exec);
     next->op.deadline_ns = behind->op.deadline_ns = fake_ns + 1000;
     assert_int_equal(rm_lane_submit(lane, &next->op), RM_OK);
     assert_int_equal(rm_lane_submit(lane, &behind->op), RM_EBUSY);
-    gate_open(&h);
-    fake_run(&exec, 2);
+    gate_open(&again);
+    fake_run(&h.exec, 2);
     assert_true(next->done == 1 && next->status == RM_OK);
-    rm_lane_destroy(lane);
-    gate_free(&g);
-    gate_free(&h);
+    let_go(&h);
+    gate_free(&again);
     free(slow);
     free(next);
     free(behind);
-    fake_deinit(&exec);
 }
 
 /* Who comes behind a long bulk op is served before that is over, by the other queue and by rotation. */
 static void test_order(void **state)
 {
     (void)state;
-    fake_exec exec;
-    gate g;
-    fake_init(&exec);
-    rm_lane *lane = make_lane(1, rm_clock_system());
-    gate_close(&g, lane, &exec);
-    asked *bulk = ask(&exec, TEXTS_MAX, text_of(13)), *other = ask(&exec, 2, text_of(2)),
-          *soon = ask(&exec, 1, text_of(4));
+    held h;
+    rm_lane *lane = hold(&h, rm_clock_system());
+    asked *bulk = ask(&h.exec, TEXTS_MAX, text_of(13)), *other = ask(&h.exec, 2, text_of(2)),
+          *soon = ask(&h.exec, 1, text_of(4));
     soon->op.deadline_ns = UINT64_MAX / 2;
     assert_int_equal(rm_lane_submit(lane, &bulk->op), RM_OK);
     assert_int_equal(rm_lane_submit(lane, &other->op), RM_OK);
     assert_int_equal(rm_lane_submit(lane, &soon->op), RM_OK);
-    gate_open(&g);
-    fake_run(&exec, 2);
+    gate_open(&h.gate);
+    fake_run(&h.exec, 2);
     assert_int_equal(soon->done, 1);
-    fake_run(&exec, 1);
+    fake_run(&h.exec, 1);
     assert_int_equal(other->done, 1);
     assert_int_equal(bulk->done, 0);
-    fake_run(&exec, 1);
+    fake_run(&h.exec, 1);
     assert_int_equal(bulk->done, 1);
     check_vectors(other);
     check_vectors(bulk);
-    rm_lane_destroy(lane);
-    gate_free(&g);
+    let_go(&h);
     free(bulk);
     free(other);
     free(soon);
-    fake_deinit(&exec);
 }
 
 /* A turn holds RM_EMBED_TURN_TOKENS_MAX tokens and not one more; a longer text goes alone. */
