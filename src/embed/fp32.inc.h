@@ -24,7 +24,7 @@
 
 /* Weights come from memory, or the last cache at best, and the CPU's own guess
  * of what is next is too short. */
-#define AHEAD_BYTES 16384
+#define AHEAD_BYTES 32768
 #define LINE_BYTES  64
 #define PACK_BLOCK  64
 
