@@ -13,9 +13,9 @@
  * FORM_CHAIN an output's scale also sees to it that no sum of 16 bits can overflow, whatever x is.
  *
  * Before use define one FORM_… and its instructions: DOT(sum, weights, entry), sum + the products of the group; for
- * FORM_CHAIN PAIRS(entry, weights), sums of two products in 16 bits, ADD16(a, b) of such, WIDEN(pairs), sums of two of them
- * in 32 bits, and KEPT(v), which is v, but keeps the compiler from taking it apart. Where they are not defined plain C does it, for tests
- * on a CPU that has not got them. */
+ * FORM_CHAIN PAIRS(entry, weights), sums of two products in 16 bits, ADD16(a, b) of such, WIDEN(pairs), sums of two of
+ * them in 32 bits, and KEPT(v), which is v, but keeps the compiler from taking it apart. Where they are not defined plain
+ * C does it, for tests on a CPU that has not got them. */
 
 #if defined(FORM_CHAIN)
 #define CHAIN 2
