@@ -89,6 +89,7 @@ const rm_tokenizer *rm_model_tokenizer(const rm_model *model);
 rm_precision rm_model_precision(const rm_model *model); /* never auto */
 const char *rm_model_kernels(const rm_model *model);    /* "avx2", "openblas", "reference" … */
 const char *rm_precision_name(rm_precision precision);
+bool rm_precision_parse(const char *text, rm_precision *ret_precision) RM_WARN_UNUSED; /* false: none of that name */
 const char *rm_kernels_name(unsigned index); /* those that this CPU runs, best first; NULL past the last */
 
 rm_status rm_encoder_create(const rm_model *model, rm_encoder **ret_encoder) RM_WARN_UNUSED; /* RM_ENOMEM */

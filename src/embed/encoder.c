@@ -37,13 +37,13 @@ rm_status rm_encoder_create(const rm_model *model, rm_encoder **ret_encoder)
     const rm_embed__kernels *kernels = model->kernels;
     size_t hidden = shape->hidden, tokens = larger(text_max(shape), TOGETHER);
     uint32_t widest = (uint32_t)larger(hidden, shape->intermediate);
-    const size_t sizes[] = {tokens * hidden * sizeof(float),
-                            tokens * 3 * hidden * sizeof(float),
-                            tokens * hidden * sizeof(float),
-                            (size_t)RM_EMBED__ROWS * shape->intermediate * sizeof(float),
-                            larger(kernels->dense_scratch_bytes(widest),
-                                   rm_embed__for_queries(kernels)->dense_scratch_bytes(shape->hidden)),
-                            kernels->attention_scratch_bytes(text_max(shape), shape->hidden / shape->heads)};
+    const size_t sizes[] = {
+        tokens * hidden * sizeof(float),
+        tokens * 3 * hidden * sizeof(float),
+        tokens * hidden * sizeof(float),
+        (size_t)RM_EMBED__ROWS * shape->intermediate * sizeof(float),
+        larger(kernels->dense_scratch_bytes(widest), rm_embed__fine(kernels)->dense_scratch_bytes(shape->hidden)),
+        kernels->attention_scratch_bytes(text_max(shape), shape->hidden / shape->heads)};
     size_t bytes = RM_EMBED__ALIGN;
     for (size_t i = 0; i < RM_COUNT(sizes); i++)
         bytes += sizes[i] + RM_EMBED__ALIGN;
@@ -89,8 +89,8 @@ static void attend(rm_encoder *e, const rm_embed__layer *layer, const uint32_t *
     size_t hidden = shape->hidden;
     for (size_t row = 0; row < tokens; row += RM_EMBED__ROWS) {
         size_t rows = tokens - row < RM_EMBED__ROWS ? tokens - row : RM_EMBED__ROWS;
-        rm_embed__for_queries(kernels)->dense(&layer->qkv, e->x + row * hidden, rows, RM_EMBED__PLAIN,
-                                              e->qkv + row * 3 * hidden, e->dense_scratch);
+        rm_embed__fine(kernels)->dense(&layer->qkv, e->x + row * hidden, rows, RM_EMBED__PLAIN,
+                                       e->qkv + row * 3 * hidden, e->dense_scratch);
     }
     for (size_t i = 0, row = 0; i < texts; row += lengths[i++])
         kernels->attention(e->qkv + row * 3 * hidden, lengths[i], shape->heads, shape->hidden / shape->heads,
@@ -99,15 +99,15 @@ static void attend(rm_encoder *e, const rm_embed__layer *layer, const uint32_t *
 
 static void run_layer(rm_encoder *e, const rm_embed__layer *layer, const uint32_t *lengths, size_t texts, size_t tokens)
 {
-    const rm_embed__kernels *kernels = e->model->kernels;
+    const rm_embed__kernels *kernels = e->model->kernels, *fine = rm_embed__fine(kernels);
     size_t hidden = e->model->shape.hidden;
     attend(e, layer, lengths, texts, tokens);
     for (size_t row = 0; row < tokens; row += RM_EMBED__ROWS) {
         size_t rows = tokens - row < RM_EMBED__ROWS ? tokens - row : RM_EMBED__ROWS;
         float *x = e->x + row * hidden;
-        kernels->dense(&layer->mix, e->mixed + row * hidden, rows, RM_EMBED__ADD, x, e->dense_scratch);
+        fine->dense(&layer->mix, e->mixed + row * hidden, rows, RM_EMBED__ADD, x, e->dense_scratch);
         norm(e, &layer->after_attention, x, rows);
-        kernels->dense(&layer->up, x, rows, RM_EMBED__GELU, e->up, e->dense_scratch);
+        fine->dense(&layer->up, x, rows, RM_EMBED__GELU, e->up, e->dense_scratch);
         kernels->dense(&layer->down, e->up, rows, RM_EMBED__ADD, x, e->dense_scratch);
         norm(e, &layer->after_feed, x, rows);
     }

@@ -27,9 +27,9 @@ typedef struct rm_embed__dense {
 typedef struct rm_embed__kernels {
     const char *name;
     rm_precision precision;
-    /* Whose packed_bytes, pack, dense_scratch_bytes and dense are for queries, keys and values, where an error counts most;
-     * NULL: these. */
-    const struct rm_embed__kernels *for_queries;
+    /* Whose packed_bytes, pack, dense_scratch_bytes and dense are for all products but the second of the feed-forward:
+     * what comes from a norm or attention has outliers, and fewer bits lose more there. NULL: these. */
+    const struct rm_embed__kernels *fine;
     bool (*runs_here)(void);
     size_t (*packed_bytes)(uint32_t in, uint32_t out);
     void (*pack)(const float *weights, uint32_t in, uint32_t out, void *packed);
@@ -54,9 +54,9 @@ extern const rm_embed__kernels rm_embed__avx2, rm_embed__avx2_bf16, rm_embed__av
     rm_embed__avx512, rm_embed__bf16, rm_embed__vnni;
 #endif
 
-static inline const rm_embed__kernels *rm_embed__for_queries(const rm_embed__kernels *kernels)
+static inline const rm_embed__kernels *rm_embed__fine(const rm_embed__kernels *kernels)
 {
-    return kernels->for_queries ? kernels->for_queries : kernels;
+    return kernels->fine ? kernels->fine : kernels;
 }
 
 /* The `index`th of those that this CPU runs, best first, all formats; NULL past the last. */

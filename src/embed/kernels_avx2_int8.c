@@ -36,9 +36,7 @@ static bool runs_here(void)
 
 const rm_embed__kernels rm_embed__avx2_int8 = {
     .name = "avx2",
-#ifndef NOFQ
-    .for_queries = &rm_embed__avx2_int16,
-#endif
+    .fine = &rm_embed__avx2_int16,
     .precision = RM_PRECISION_INT8,
     PACKED_FUNCTIONS,
 };

@@ -133,12 +133,12 @@ static rm_embed__layer read_layer(builder *b, unsigned layer)
     static const char *const mix[] = {"attention.output.dense"}, *const up[] = {"intermediate.dense"},
                              *const down[] = {"output.dense"};
     uint32_t hidden = b->model->shape.hidden, intermediate = b->model->shape.intermediate;
-    const rm_embed__kernels *kernels = b->model->kernels;
+    const rm_embed__kernels *kernels = b->model->kernels, *fine = rm_embed__fine(kernels);
     rm_embed__layer read;
-    read.qkv = read_dense(b, rm_embed__for_queries(kernels), layer, attention, RM_COUNT(attention), hidden, hidden);
-    read.mix = read_dense(b, kernels, layer, mix, 1, hidden, hidden);
+    read.qkv = read_dense(b, fine, layer, attention, RM_COUNT(attention), hidden, hidden);
+    read.mix = read_dense(b, fine, layer, mix, 1, hidden, hidden);
     read.after_attention = layer_norm(b, layer, "attention.output.LayerNorm");
-    read.up = read_dense(b, kernels, layer, up, 1, hidden, intermediate);
+    read.up = read_dense(b, fine, layer, up, 1, hidden, intermediate);
     read.down = read_dense(b, kernels, layer, down, 1, intermediate, hidden);
     read.after_feed = layer_norm(b, layer, "output.LayerNorm");
     return read;
