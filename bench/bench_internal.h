@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "remora/base.h"
-#include "remora/embed.h"
 
 /* ---- subcommands: exit status 0 done, 1 the thing measured is bad, 2 usage --------------------------------------- */
 
@@ -46,9 +45,6 @@ typedef struct rm_bench_option {
 /* Reads "--name value" and "--name=value" of argv[1..]. Returns -1 to go on, else the exit status (0 after --help,
  * 2 after a mistake, both already printed). */
 int rm_bench__options_parse(const char *usage, const rm_bench_option *options, size_t count, int argc, char **argv);
-
-/* auto, fp32, bf16 or int8. */
-bool rm_bench__read_precision(const char *text, rm_precision *ret_precision);
 
 /* ---- prompts ------------------------------------------------------------------------------------------------------
  */

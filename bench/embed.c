@@ -104,16 +104,6 @@ static rm_status run(const rm_model_options *options, const embed_arguments *a, 
     return status;
 }
 
-bool rm_bench__read_precision(const char *text, rm_precision *ret_precision)
-{
-    for (rm_precision p = RM_PRECISION_AUTO; p <= RM_PRECISION_INT8; p++) {
-        *ret_precision = p;
-        if (strcmp(text, rm_precision_name(p)) == 0)
-            return true;
-    }
-    return false;
-}
-
 int rm_bench_embed(int argc, char **argv)
 {
     embed_arguments a = {.model = "all-minilm-l6-v2", .precision = "auto", .tokens = 16, .texts = 200};
@@ -132,8 +122,8 @@ int rm_bench_embed(int argc, char **argv)
     if (code >= 0)
         return code;
     options.kernels = a.kernels;
-    if (!rm_bench__read_precision(a.precision, &options.precision) || a.tokens == 0 ||
-        a.tokens > RM_EMBED_BATCH_TOKENS_MAX || a.texts == 0 || a.texts > 1000000) {
+    if (!rm_precision_parse(a.precision, &options.precision) || a.tokens == 0 || a.tokens > RM_EMBED_BATCH_TOKENS_MAX ||
+        a.texts == 0 || a.texts > 1000000) {
         fprintf(
             stderr,
             "remora-bench: embed: --precision is auto, fp32, bf16 or int8; --tokens 1 to %d, --texts 1 to 1000000\n",

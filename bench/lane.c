@@ -321,7 +321,7 @@ int rm_bench_lane(int argc, char **argv)
     int code = rm_bench__options_parse(usage, table, RM_COUNT(table), argc, argv);
     if (code >= 0)
         return code;
-    if (!rm_bench__read_precision(a.precision, &precision) || a.workers < 1 || a.workers > RM_EMBED_WORKERS_MAX ||
+    if (!rm_precision_parse(a.precision, &precision) || a.workers < 1 || a.workers > RM_EMBED_WORKERS_MAX ||
         a.tokens < 2 || a.rounds < 1 || a.rounds > 64 || a.overload <= 0) {
         fprintf(stderr,
                 "remora-bench: lane: --precision is auto, fp32, bf16 or int8; --workers 1 to %d, --tokens at least 2, "

@@ -6,17 +6,6 @@
 
 #include "app_internal.h"
 
-static bool read_precision(const char *text, rm_precision *ret_precision)
-{
-    for (rm_precision p = RM_PRECISION_AUTO; p <= RM_PRECISION_INT8; p++) {
-        if (strcmp(text, rm_precision_name(p)) == 0) {
-            *ret_precision = p;
-            return true;
-        }
-    }
-    return false;
-}
-
 rm_status rm_app_load_model(const char *name, rm_precision precision, rm_model **ret_model, rm_buf *why)
 {
     char folder[PATH_MAX];
@@ -40,7 +29,7 @@ int rm_app_open_model(const rm_app_command *command, const rm_config *config, co
     rm_precision wanted;
     rm_buf why;
 
-    if (!read_precision(precision ? precision : config->embed.precision, &wanted))
+    if (!rm_precision_parse(precision ? precision : config->embed.precision, &wanted))
         return rm_app_usage(command, "--precision %s is none; write auto, fp32, bf16 or int8", precision);
     rm_buf_init(&why, 4 * RM_KIB);
     rm_status status = rm_app_load_model(name ? name : config->cache.semantic.model, wanted, ret_model, &why);
@@ -79,7 +68,7 @@ static rm_local_model *open_local(const rm_config *config, const char *name)
         return NULL;
     atomic_init(&local->refs, 1);
     (void)snprintf(local->name, sizeof(local->name), "%s", name);
-    (void)read_precision(config->embed.precision, &precision);
+    (void)!rm_precision_parse(config->embed.precision, &precision); /* config checked it */
     rm_buf_init(&why, 4 * RM_KIB);
     rm_status status = rm_app_load_model(without_prefix(name), precision, &local->model, &why);
     if (status == RM_OK)

@@ -30,3 +30,14 @@ const char *rm_precision_name(rm_precision precision)
     static const char *const names[] = {"auto", "fp32", "bf16", "int8"};
     return (unsigned)precision < RM_COUNT(names) ? names[precision] : "unknown";
 }
+
+bool rm_precision_parse(const char *text, rm_precision *ret_precision)
+{
+    for (rm_precision p = RM_PRECISION_AUTO; p <= RM_PRECISION_INT8; p++) {
+        if (strcmp(text, rm_precision_name(p)) == 0) {
+            *ret_precision = p;
+            return true;
+        }
+    }
+    return false;
+}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from asking import ask, cache_of, chat_body, content_of, events_of, until_hit
-from programs import BIN, MISS_USD, eventually, free_port
+from programs import BIN, ROOT, MISS_USD, eventually, free_port
 
 MESSAGES = [{"role": "user", "content": "What is a remora?"}]
 
@@ -82,7 +82,7 @@ retries:  {per_request: 2, budget: 0.10, budget_min: 10}
 batch:    {embeddings_window: 3ms, deferred: {mode: on, window: 10s, requests_max: 1000}}
 route:    {mode: off}
 """
-    done = check(tmp_path, text, "--offline", env={"REMORA_TEST_KEY": "sk-secret"})
+    done = check(tmp_path, text, "--offline", env={"REMORA_TEST_KEY": "sk-secret", "REMORA_MODELS": str(ROOT / "build" / "models")})
     assert done.returncode == 0, done.stderr
     assert "sk-secret" not in done.stdout + done.stderr
 
