@@ -51,8 +51,9 @@ struct rm_model {
     const rm_embed__kernels *kernels;
     rm_tokenizer *tokenizer;
     rm_embed__tensors *tensors;
-    const rm_embed__tensor *words; /* [vocabulary][hidden], read from the mapped file as they are needed */
-    const float *places;           /* [positions][hidden]: position, and the type of a first text */
+    const rm_embed__tensor *words; /* [vocabulary][hidden]: the mapped file's, read as they are needed, or own_words */
+    rm_embed__tensor own_words;
+    const float *places; /* [positions][hidden]: position, and the type of a first text */
     rm_embed__norm first;
     rm_embed__layer *layers;
     void *memory; /* all of the floats and packed weights */

@@ -6,6 +6,8 @@
 #ifndef REMORA_EMBED_KERNELS_H
 #define REMORA_EMBED_KERNELS_H
 
+#include <string.h>
+
 #include "remora/embed.h"
 
 #define RM_EMBED__ALIGN 64 /* of packed weights and of scratch memory, in bytes */
@@ -53,6 +55,16 @@ extern const rm_embed__kernels rm_embed__reference, rm_embed__generic, rm_embed_
 extern const rm_embed__kernels rm_embed__avx2, rm_embed__avx2_bf16, rm_embed__avx2_int8, rm_embed__avx2_int16,
     rm_embed__avx512, rm_embed__bf16, rm_embed__vnni;
 #endif
+
+/* To bf16: round to nearest, ties to even; NaN stays one. */
+static inline uint16_t rm_embed__bf16_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
 
 static inline const rm_embed__kernels *rm_embed__fine(const rm_embed__kernels *kernels)
 {

@@ -64,17 +64,16 @@ static const rm_embed__tensor *want(builder *b, rm_slice name, uint64_t rows, ui
     return NULL;
 }
 
-/* What was packed need not stay in memory: the pages of the file that hold nothing else. They come back if they are read. */
-static void let_go(const rm_embed__tensor *tensor)
+/* `count` elements from element `begin` on were taken over and need not stay in memory: the pages of the file that hold
+ * nothing else. They come back if they are read. */
+static void let_go(const rm_embed__tensor *tensor, size_t begin, size_t count)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     size_t bytes = tensor->dtype == RM_EMBED__F32 ? sizeof(float) : sizeof(uint16_t);
-    for (uint32_t i = 0; i < tensor->dimensions; i++)
-        bytes *= tensor->shape[i];
-    uintptr_t begin = ((uintptr_t)tensor->data + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)tensor->data + bytes) & ~(page - 1);
-    if (begin < end)
-        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    uintptr_t first = ((uintptr_t)tensor->data + begin * bytes + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)tensor->data + (begin + count) * bytes) & ~(page - 1);
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 static const float *floats(builder *b, rm_slice name, uint64_t count)
@@ -112,7 +111,7 @@ static rm_embed__dense read_dense(builder *b, const rm_embed__kernels *kernels, 
         const rm_embed__tensor *weights = want(b, in_layer(text, layer, names[i], "weight"), out, in);
         if (weights && b->block) {
             rm_embed__tensor_floats(weights, 0, (size_t)out * in, b->rows + i * out * in);
-            let_go(weights);
+            let_go(weights, 0, (size_t)out * in);
         }
         const rm_embed__tensor *own = want(b, in_layer(text, layer, names[i], "bias"), out, 0);
         if (own && b->block)
@@ -162,20 +161,46 @@ static const float *read_places(builder *b)
     return at;
 }
 
-static void lay_out(builder *b)
-{
-    rm_model *model = b->model;
-    model->words = want(b, RM_SLICE("embeddings.word_embeddings.weight"), model->shape.vocabulary, model->shape.hidden);
-    model->places = read_places(b);
-    model->first = read_norm(b, RM_SLICE("embeddings.LayerNorm.weight"), RM_SLICE("embeddings.LayerNorm.bias"));
-    for (unsigned i = 0; i < model->shape.layers; i++)
-        model->layers[i] = read_layer(b, i);
-}
-
 static size_t largest_matrix(const rm_model_shape *shape)
 {
     uint32_t wide = shape->intermediate > 3 * shape->hidden ? shape->intermediate : 3 * shape->hidden;
     return (size_t)shape->hidden * wide;
+}
+
+/* Where weights have fewer bits than fp32, words have bf16: half the memory, and none of it the mapped file's, of which in
+ * time all would be resident. */
+static const rm_embed__tensor *read_words(builder *b)
+{
+    rm_model *model = b->model;
+    uint32_t words = model->shape.vocabulary, hidden = model->shape.hidden;
+    const rm_embed__tensor *tensor = want(b, RM_SLICE("embeddings.word_embeddings.weight"), words, hidden);
+    if (!tensor || tensor->dtype != RM_EMBED__F32 || model->kernels->precision == RM_PRECISION_FP32)
+        return tensor;
+    size_t all = (size_t)words * hidden, part = largest_matrix(&model->shape);
+    uint16_t *at = take(b, all * sizeof(*at));
+    if (!b->block)
+        return tensor;
+    for (size_t begin = 0; begin < all; begin += part) {
+        part = part < all - begin ? part : all - begin;
+        rm_embed__tensor_floats(tensor, begin, part, b->rows);
+        for (size_t i = 0; i < part; i++)
+            *at++ = rm_embed__bf16_of(b->rows[i]);
+        let_go(tensor, begin, part);
+    }
+    model->own_words = *tensor;
+    model->own_words.dtype = RM_EMBED__BF16;
+    model->own_words.data = (const unsigned char *)(at - all);
+    return &model->own_words;
+}
+
+static void lay_out(builder *b)
+{
+    rm_model *model = b->model;
+    model->words = read_words(b);
+    model->places = read_places(b);
+    model->first = read_norm(b, RM_SLICE("embeddings.LayerNorm.weight"), RM_SLICE("embeddings.LayerNorm.bias"));
+    for (unsigned i = 0; i < model->shape.layers; i++)
+        model->layers[i] = read_layer(b, i);
 }
 
 static rm_status build(rm_model *model, rm_buf *why)

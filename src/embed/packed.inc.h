@@ -200,16 +200,6 @@ static size_t packed_bytes(uint32_t in, uint32_t out)
     return padded(out) * (2 * sizeof(float) + groups_of(in) * GROUP_BYTES);
 }
 
-/* Round to nearest, ties to even; NaN stays one. */
-SPARE INLINE uint16_t bf16_of(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    if ((bits & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 #if defined(FORM_CHAIN)
 /* So much of a scale's 128 is in use by the weights that meet in a sum of 16 bits: the positive or the negative ones, as x
  * has no sign. 255 times 128 is the most that fits, and rounding adds up to a half for each. */
@@ -259,7 +249,7 @@ static void pack_column(const float *row, uint32_t in, char *first, size_t step,
         float value = i < in ? row[i] : 0;
         char *to = first + i / GROUP * step + (size_t)(i % GROUP) * (GROUP_BYTES / GROUP);
 #if defined(FORM_BF16) || defined(FORM_HALF)
-        uint16_t half = bf16_of(value);
+        uint16_t half = rm_embed__bf16_of(value);
         memcpy(to, &half, sizeof(half));
 #else
         int8_t q = (int8_t)lrintf(value * factor);
