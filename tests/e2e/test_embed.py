@@ -105,8 +105,9 @@ def test_eval(tmp_path):
 
 def golden_cosines(folder, model, precision, every=1):
     """Against the vectors of the reference, as tests/golden/embed_vectors.py made them; of `every` so many-th text."""
-    # The thread sanitizer takes minutes for all of them, and there is one thread.
-    skip = 10 if b"__tsan_init" in (BIN / "remora").read_bytes() else 1
+    # With sanitizers all of them take minutes; tests/run has all without (embed-release).
+    program = (BIN / "remora").read_bytes()
+    skip = 10 if b"__tsan_init" in program or b"__asan_init" in program else 1
     texts = (GOLDEN / "texts.txt").read_bytes().split(b"\n")[:-1][::every][::skip]
     golden = (GOLDEN / f"{model}.jsonl").read_bytes().split(b"\n")[:-1][::skip]
     for name, lines in (("texts", texts), ("golden", golden)):
