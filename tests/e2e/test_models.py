@@ -192,8 +192,8 @@ for arg in "$@"; do case $arg in -DoutputDirectory=*) cp JAR "${arg#*=}/tiny-mod
     shop.check()
 
 
-def test_interrupted(shop):
-    """Ended in the middle of a download: the tool ends with it, and nothing is left."""
+def hanging_fetch(shop):
+    """A fetch in the middle of a download that never ends, and the process number of what downloads."""
     number = shop.folder / "pid"
     environment = maven(shop, FILES, f"echo $$ >{number}.new && mv {number}.new {number} && exec sleep 300\n")
     (shop.folder / "tiny.manifest").write_text("\n".join(shop.lines) + "\n")
@@ -201,10 +201,16 @@ def test_interrupted(shop):
                                stdout=subprocess.DEVNULL)
     while not number.exists() and running.poll() is None:
         time.sleep(0.01)
+    return running, int(number.read_text())
+
+
+def test_interrupted(shop):
+    """Ended in the middle of a download: the tool ends with it, and nothing is left."""
+    running, child = hanging_fetch(shop)
     running.terminate()
     assert running.wait(timeout=60) == 143
     assert not list(shop.to.parent.iterdir())
-    eventually(lambda: has_ended(int(number.read_text())))
+    eventually(lambda: has_ended(child))
 
 
 def has_ended(number):
@@ -218,16 +224,10 @@ def has_ended(number):
 
 def test_killed(shop):
     """Without a chance to tidy up: the next one does, and has no need to wait."""
-    number = shop.folder / "pid"
-    environment = maven(shop, FILES, f"echo $$ >{number}.new && mv {number}.new {number} && exec sleep 300\n")
-    (shop.folder / "tiny.manifest").write_text("\n".join(shop.lines) + "\n")
-    running = subprocess.Popen([MODELS / "fetch", shop.folder / "tiny.manifest", "--to", shop.to], env=os.environ | environment,
-                               stdout=subprocess.DEVNULL)
-    while not number.exists() and running.poll() is None:
-        time.sleep(0.01)
+    running, child = hanging_fetch(shop)
     running.kill()
     running.wait(timeout=60)
-    os.kill(int(number.read_text()), 9)
+    os.kill(child, 9)
     assert list(shop.to.parent.iterdir())
     shop.fetch("--from", shop.packages / "first-1.0-py3-none-any.whl")
     shop.check()
