@@ -252,14 +252,14 @@ static void reload(server *self)
     }
     rm_settings *old = self->settings;
     rm_status status = keep_fixed(old->config, next->config);
+    if (status == RM_OK)
+        status = rm_app_add_locals(next, old);
     if (status != RM_OK) {
         rm_log(RM_LOG_ERROR, "app", "the configuration was not reloaded: %s", rm_status_text(status));
         rm_settings_unref(next);
         return;
     }
-    status = rm_app_add_locals(next, old);
-    if (status == RM_OK)
-        status = rm_app_loops_configure(self->loops, next);
+    status = rm_app_loops_configure(self->loops, next);
     if (status != RM_OK)
         rm_log(RM_LOG_ERROR, "app", "some loops keep the old configuration: %s", rm_status_text(status));
     pthread_mutex_lock(&self->lock);

@@ -79,7 +79,7 @@ static void dequeue(rm_lane *lane, rm_lane_op *op)
     op->next = op->count;
 }
 
-/* True: the op is over and the caller, who must not hold the lock then, sends it off. */
+/* True: the op is over, and the caller sends it off. */
 static bool give_up(rm_lane *lane, rm_lane_op *op, rm_status status)
 {
     bool queued = rm_link_linked(&op->link);

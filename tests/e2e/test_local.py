@@ -42,8 +42,8 @@ def close(a, b, within=1e-5):
     return len(a) == len(b) and all(abs(x - y) <= within for x, y in zip(a, b))
 
 
-def post(remora, **body):
-    return httpx.post(remora.base + "/embeddings", json={"model": TINY, **body}, timeout=120,
+def post(remora, timeout=120, **body):
+    return httpx.post(remora.base + "/embeddings", json={"model": TINY, **body}, timeout=timeout,
                       headers={"authorization": "Bearer sk-local"})
 
 
@@ -205,6 +205,31 @@ def test_caller_leaves(remora):
         httpx.post(remora.base + "/embeddings", json={"model": TINY, "input": ["abcde " * 30] * 2048}, timeout=0.05)
     assert post(remora, input="abc").status_code == 200
     eventually(lambda: remora.metric("remora_embed_waiting") == 0)
+
+
+LONG = ["abcde " * 30] * 2048
+
+
+def test_too_slow(start, models):
+    remora = start(env={"REMORA_MODELS": str(models)}, models=[{"name": TINY}], timeouts={"first_byte": "10ms"})
+    answer = post(remora, input=LONG)
+    assert answer.status_code == 504 and answer.json()["error"]["message"]
+    eventually(lambda: remora.metric("remora_embed_waiting") == 0)
+
+
+def test_full_lane(remora):
+    def ask(number):
+        try:
+            return post(remora, input=LONG, user=str(number), dimensions=number + 1, timeout=10)
+        except httpx.TimeoutException:
+            return None
+    with concurrent.futures.ThreadPoolExecutor(14) as pool:
+        refused = [a for a in pool.map(ask, range(14)) if a is not None and a.status_code != 200]
+    assert refused and all(a.status_code == 503 and a.headers["retry-after"] == "1" for a in refused)
+    assert "too much to do" in refused[0].json()["error"]["message"]
+    eventually(lambda: remora.metric("remora_embed_waiting") == 0)
+    assert remora.metric("remora_embed_refused_total") >= len(refused)
+    assert post(remora, input="abc").status_code == 200
 
 
 def test_real_model(start):
