@@ -89,6 +89,15 @@
 #define RM_EMBED_TURN_TOKENS_MAX  64    /* that a worker takes from several texts at once; a longer text goes alone */
 #define RM_EMBED_BATCH_TOKENS_MAX 2048  /* encoded at once; also the longest text that an encoder takes */
 
+/* text guards of the semantic cache */
+#define RM_GUARD_TEXT_BYTES_MAX (8 * RM_KIB) /* of one text; longer ones are for the exact cache */
+#define RM_GUARD_TOKENS_MAX     1024         /* words of one text */
+#define RM_GUARD_WORD_BYTES_MAX 64           /* of one word; longer ones are no language */
+#define RM_GUARD_NUMBERS_MAX    64           /* that are compared; texts with more are for the exact cache */
+#define RM_GUARD_VERBATIM_MAX   256          /* identifiers, addresses and pieces of code; the same */
+#define RM_GUARD_QUOTES_MAX     16           /* quoted strings; the same */
+#define RM_GUARD_MARKS_MAX      3            /* accents on one letter */
+
 /* admin */
 #define RM_ADMIN_BODY_BYTES_MAX  (1 * RM_MIB)
 #define RM_ADMIN_CONNECTIONS_MAX 256
