@@ -87,23 +87,29 @@ static bool has(const rm_guard_text *text, uint16_t (*class_of)(const rm_guard__
     return false;
 }
 
-/* The first class among the loose words that the other text has nowhere; 0: none. */
-static uint16_t missing(const rm_guard__side *side, const rm_guard_text *other,
-                        uint16_t (*class_of)(const rm_guard__token *))
+/* The first class among the loose words, where `other` has it nowhere if `absent`; 0: none. */
+static uint16_t loose_class(const rm_guard__side *side, const rm_guard_text *other, bool absent,
+                            uint16_t (*class_of)(const rm_guard__token *))
 {
     for (size_t i = 0; i < side->loose_count; i++) {
         uint16_t class = class_of(&side->text->tokens[side->loose[i]]);
-        if (class && !has(other, class_of, class))
+        if (class && !(absent && has(other, class_of, class)))
             return class;
     }
     return 0;
 }
 
+/* A unit that only one text has, where the other has another of its dimension too many. */
+static bool units_differ(const rm_guard__side *a, const rm_guard__side *b)
+{
+    uint16_t first = loose_class(a, b->text, true, unit_of), second = loose_class(b, a->text, false, unit_of);
+    return first && second && first != second && first / RM_GUARD__SIDES_MAX == second / RM_GUARD__SIDES_MAX;
+}
+
 static uint32_t compare_units_and_dates(const rm_guard__match *m)
 {
-    uint16_t first = missing(&m->a, m->b.text, unit_of), second = missing(&m->b, m->a.text, unit_of);
-    bool units = first && second && first / RM_GUARD__SIDES_MAX == second / RM_GUARD__SIDES_MAX;
-    bool dates = missing(&m->a, m->b.text, date_of) || missing(&m->b, m->a.text, date_of);
+    bool units = units_differ(&m->a, &m->b) || units_differ(&m->b, &m->a);
+    bool dates = loose_class(&m->a, m->b.text, true, date_of) || loose_class(&m->b, m->a.text, true, date_of);
     return (units ? RM_GUARD_BIT(UNITS) : 0) | (dates ? RM_GUARD_BIT(DATES) : 0);
 }
 
@@ -142,7 +148,7 @@ static bool code_differs(const rm_guard_text *a, const rm_guard_text *b)
 /* "his family", "Kimberly's family" */
 static bool person_for_name(const rm_guard__side *a, const rm_guard__side *b)
 {
-    for (size_t i = 0; i < a->loose_count && b->names_alone; i++) {
+    for (size_t i = 0; i < a->loose_count && b->names_alone + b->names_more; i++) {
         if (rm_guard__roles(&a->text->tokens[a->loose[i]]) & RM_GUARD__PERSON)
             return true;
     }
@@ -155,11 +161,12 @@ static bool entities_differ(const rm_guard__match *m)
     return swapped || person_for_name(&m->a, &m->b) || person_for_name(&m->b, &m->a);
 }
 
-static size_t only_loose_content(const rm_guard__side *side)
+static size_t only_loose_content(const rm_guard__side *side, const rm_guard_text *other)
 {
     for (size_t i = 0; i < side->loose_count; i++) {
         const rm_guard__token *token = &side->text->tokens[side->loose[i]];
-        if (token->flags & RM_GUARD__CONTENT && !(rm_guard__roles(token) & RM_GUARD__LIGHT))
+        if (token->flags & RM_GUARD__CONTENT && !(rm_guard__roles(token) & RM_GUARD__LIGHT) &&
+            !rm_guard__has_stem(other, token->stem))
             return side->loose[i];
     }
     return RM_GUARD__ALONE;
@@ -188,7 +195,7 @@ static bool is_substitution(const rm_guard__match *m)
 {
     if (m->a.content_alone != 1 || m->b.content_alone != 1 || m->a.content_matched < 1)
         return false;
-    size_t a = only_loose_content(&m->a), b = only_loose_content(&m->b);
+    size_t a = only_loose_content(&m->a, m->b.text), b = only_loose_content(&m->b, m->a.text);
     if (a == RM_GUARD__ALONE || b == RM_GUARD__ALONE)
         return false;
     return partners(m, neighbour(m->a.text, a, false), neighbour(m->b.text, b, false)) ||

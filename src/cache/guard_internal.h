@@ -10,7 +10,7 @@
 enum {
     RM_GUARD__STOP = 1U << 0,      /* a function word: no content */
     RM_GUARD__ARTICLE = 1U << 1,   /* also nothing in word order */
-    RM_GUARD__POLITE = 1U << 2,    /* dropped altogether */
+    RM_GUARD__POLITE = 1U << 2,    /* dropped where a sentence begins or stands apart: hi, thanks */
     RM_GUARD__LIGHT = 1U << 3,     /* content that may come and go: way, best, some */
     RM_GUARD__COORD = 1U << 4,     /* and, or, versus */
     RM_GUARD__PREP = 1U << 5,      /* preposition */
@@ -28,7 +28,10 @@ enum {
     RM_GUARD__NUMERAL = 1U << 17,
     RM_GUARD__IS_AFTER = 1U << 18, /* 's behind it is "is": what, who, that */
     RM_GUARD__QUESTION = 1U << 19,
-    RM_GUARD__PERSON = 1U << 20, /* he, she, his: may stand for a name */
+    RM_GUARD__PERSON = 1U << 20,     /* he, she, his: may stand for a name */
+    RM_GUARD__PARTICIPLE = 1U << 21, /* a verb of irregular forms: before "by" it may be passive */
+    RM_GUARD__FILLER = 1U << 23,     /* dropped wherever it stands: please, um */
+    RM_GUARD__CURRENCY = 1U << 22,   /* a unit that may stand before its number */
 };
 
 #define RM_GUARD__CONTRASTS_MAX 3
@@ -115,6 +118,7 @@ struct rm_guard_text {
     rm_guard__quote *quotes;
     uint64_t *verbatim; /* sorted hashes of code, identifiers, addresses and runs of operators */
     size_t count, kept, sequence_count, numbers_count, quotes_count, verbatim_count, content;
+    uint64_t raw;        /* hash of the text as it came */
     uint64_t lookalikes; /* hash of the characters that have a plain twin, in order */
     uint32_t negations, aspects, injections, oddities;
     uint16_t question;

@@ -42,7 +42,8 @@ static void collect_loose(rm_guard__side *side)
     const rm_guard_text *text = side->text;
     side->loose_count = 0;
     for (size_t i = 0; i < text->count && side->loose_count < RM_GUARD__LOOSE_MAX; i++) {
-        if (side->partner[i] == RM_GUARD__ALONE && !(text->tokens[i].flags & RM_GUARD__DROPPED))
+        if (side->partner[i] == RM_GUARD__ALONE && !(text->tokens[i].flags & RM_GUARD__DROPPED) &&
+            !(rm_guard__roles(&text->tokens[i]) & RM_GUARD__ARTICLE))
             side->loose[side->loose_count++] = (uint16_t)i;
     }
 }
@@ -95,6 +96,22 @@ static bool looks_alike(rm_slice a, rm_slice b)
     return other && i == a.len && k == b.len && a.len >= 4;
 }
 
+/* India and Indian, China and Chinese: a name and what is of it. */
+static bool is_derived(rm_slice shorter, rm_slice longer)
+{
+    static const char *const ends[] = {"n", "an", "ian", "ese", "ish", "i", "s", "er"};
+    size_t n = 0;
+    while (n < shorter.len && n < longer.len && shorter.ptr[n] == longer.ptr[n])
+        n++;
+    bool vowel = shorter.len == n + 1 && memchr("aeoy", shorter.ptr[n], 4);
+    rm_slice end = rm_slice_make(longer.ptr + n, longer.len - n);
+    for (size_t i = 0; n >= 4 && (n == shorter.len || vowel) && i < RM_COUNT(ends); i++) {
+        if (rm_slice_eq(end, rm_slice_cstr(ends[i])))
+            return true;
+    }
+    return false;
+}
+
 static bool stands_for(rm_guard__match *m, const rm_guard__token *a, const rm_guard__token *b)
 {
     if (a->entry && b->entry && a->entry->synonym && a->entry->synonym == b->entry->synonym)
@@ -110,6 +127,8 @@ static bool stands_for(rm_guard__match *m, const rm_guard__token *a, const rm_gu
         m->flags |= RM_GUARD_BIT(INVISIBLE);
         return true;
     }
+    if ((a->flags | b->flags) & RM_GUARD__NAME && (is_derived(first, second) || is_derived(second, first)))
+        return true;
     return !(a->entry && b->entry) && is_slip(first, second);
 }
 
@@ -246,9 +265,22 @@ static void judge_flips(rm_guard__match *m, const flip *flips, size_t count)
         m->flags |= flips[i].flag;
 }
 
+bool rm_guard__has_stem(const rm_guard_text *text, uint64_t stem)
+{
+    size_t low = 0, high = text->kept;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (text->by_stem[middle].stem < stem)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < text->kept && text->by_stem[low].stem == stem;
+}
+
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static void count_alone(rm_guard__side *side)
+static void count_alone(rm_guard__side *side, const rm_guard_text *other)
 {
     const rm_guard_text *text = side->text;
     for (size_t i = 0; i < text->count; i++) {
@@ -259,15 +291,21 @@ static void count_alone(rm_guard__side *side)
             side->content_matched++;
             continue;
         }
+        bool name = token->flags & RM_GUARD__NAME;
+        if (rm_guard__has_stem(other, token->stem)) {
+            side->content_more++;
+            side->names_more += name;
+            continue;
+        }
         side->content_alone += !(rm_guard__roles(token) & RM_GUARD__LIGHT);
-        side->names_alone += (token->flags & RM_GUARD__NAME) != 0;
+        side->names_alone += name;
     }
 }
 
 static void begin_side(rm_guard__side *side, const rm_guard_text *text)
 {
     side->text = text;
-    side->content_alone = side->names_alone = side->content_matched = 0;
+    side->content_alone = side->names_alone = side->content_more = side->names_more = side->content_matched = 0;
     memset(side->partner, 0xff, text->count * sizeof(*side->partner));
 }
 
@@ -282,6 +320,6 @@ void rm_guard__pair(const rm_guard_text *a, const rm_guard_text *b, rm_guard__ma
     collect_loose(&ret_match->b);
     judge_flips(ret_match, flips, find_flips(ret_match, flips));
     join_alike(ret_match);
-    count_alone(&ret_match->a);
-    count_alone(&ret_match->b);
+    count_alone(&ret_match->a, b);
+    count_alone(&ret_match->b, a);
 }

@@ -12,8 +12,9 @@ typedef struct rm_guard__side {
     uint16_t partner[RM_GUARD_TOKENS_MAX]; /* token of the other text, or RM_GUARD__ALONE */
     uint16_t loose[RM_GUARD__LOOSE_MAX];   /* the first kept words without a partner */
     size_t loose_count;
-    size_t content_alone; /* content words without a partner, light ones left out */
+    size_t content_alone; /* content words that the other text does not have, light ones left out */
     size_t names_alone;
+    size_t content_more, names_more; /* ... that it has, but less often */
     size_t content_matched;
 } rm_guard__side;
 
@@ -24,6 +25,8 @@ typedef struct rm_guard__match {
 
 /* Finds the partners, and the pairs of words that contradict each other. */
 void rm_guard__pair(const rm_guard_text *a, const rm_guard_text *b, rm_guard__match *ret_match);
+
+bool rm_guard__has_stem(const rm_guard_text *text, uint64_t stem);
 
 /* Whether the words that both texts have stand in another order that changes who does what; and how many neighbours
  * stand the other way round. */

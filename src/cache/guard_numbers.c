@@ -106,6 +106,8 @@ void rm_guard__scan_number(scanner *s)
         return;
     }
     char kept[16] = {0};
+    if (suffix_len == 1 && *suffix.ptr == 's' && shape.digits == 4) /* the 1980s */
+        suffix_len = 0;
     if (suffix_len < sizeof(kept))
         memcpy(kept, suffix.ptr, suffix_len);
     s->folded_len = digits;
@@ -226,7 +228,7 @@ static uint16_t take_unit(const rm_guard_text *text, size_t first, size_t next)
     if (at >= next && !is_unit_at(text, next)) {
         at = first - 1;
         if (first == 0 || !is_unit_at(text, at) || text->tokens[at].flags & RM_GUARD__TAKEN ||
-            rm_guard__roles(&text->tokens[at]) & RM_GUARD__WEAK_UNIT)
+            !(rm_guard__roles(&text->tokens[at]) & RM_GUARD__CURRENCY))
             return 0;
     } else if (!is_unit_at(text, at)) {
         return 0;

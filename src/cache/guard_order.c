@@ -11,21 +11,22 @@
 #define WINDOW_MAX 40 /* words between the first and the last that moved; more is another text */
 #define STRETCH    3  /* words that both ends of the window may lend to its parts */
 
-/* One text's words in order, articles left out; `to` is the place of the partner in the other text's. */
+/* One text's words in order, articles left out. */
 typedef struct line {
     const rm_guard_text *text;
     const rm_guard__side *side;
+    const uint16_t *words; /* tokens */
     size_t count;
 } line;
 
 static const rm_guard__token *word_at(const line *l, size_t i)
 {
-    return &l->text->tokens[l->text->sequence[i]];
+    return &l->text->tokens[l->words[i]];
 }
 
 static bool same_word(const line *a, size_t i, const line *b, size_t k)
 {
-    return a->side->partner[a->text->sequence[i]] == b->text->sequence[k] || word_at(a, i)->stem == word_at(b, k)->stem;
+    return a->side->partner[a->words[i]] == b->words[k] || word_at(a, i)->stem == word_at(b, k)->stem;
 }
 
 static bool runs_equal(const line *a, size_t i, const line *b, size_t k, size_t count)
@@ -111,7 +112,24 @@ static bool joins_pair(const line *a, const line *b, const window *w)
     return false;
 }
 
-/* X M Y against Y M X, with a symmetric word in a short M, or right before X. */
+/* Whether a symmetric word stands in the three words before the window or between its sides, and nothing parts them. */
+static bool is_symmetric(const line *a, const window *w, size_t x, size_t m)
+{
+    bool symmetric = false, broken = false;
+    for (size_t i = w->from_a >= 3 ? w->from_a - 3 : 0; i < w->from_a; i++)
+        symmetric |= has_role(a, i, RM_GUARD__SYMMETRIC) != 0;
+    for (size_t i = w->from_a + x; i < w->from_a + x + m; i++) {
+        /* "is married to", "differ from", not "friends hate" */
+        bool leads =
+            i + 1 >= w->from_a + x + m || has_role(a, i + 1, RM_GUARD__PREP | RM_GUARD__COORD | RM_GUARD__ROLE);
+        symmetric |= leads && has_role(a, i, RM_GUARD__SYMMETRIC) != 0;
+    }
+    for (size_t i = w->from_a + x; i <= w->from_a + x + m && i < a->count; i++)
+        broken |= (word_at(a, i)->gap & (RM_GUARD__GAP_BREAK | RM_GUARD__GAP_COMMA)) != 0;
+    return symmetric && !broken;
+}
+
+/* X M Y against Y M X with a symmetric word in a short M, or right before X. */
 static bool swaps_symmetric(const line *a, const line *b, const window *w)
 {
     size_t n = w->end_a - w->from_a;
@@ -120,15 +138,9 @@ static bool swaps_symmetric(const line *a, const line *b, const window *w)
     for (size_t x = 1; x < n; x++) {
         for (size_t y = 1; x + y <= n; y++) {
             size_t m = n - x - y;
-            if (m > 8 || !runs_equal(a, w->from_a, b, w->end_b - x, x) ||
-                !runs_equal(a, w->end_a - y, b, w->from_b, y) || !runs_equal(a, w->from_a + x, b, w->from_b + y, m))
-                continue;
-            bool symmetric = false, broken = false;
-            for (size_t i = w->from_a + x; i < w->end_a - y + 1 && i < a->count; i++)
-                broken |= word_at(a, i)->gap & RM_GUARD__GAP_BREAK;
-            for (size_t i = w->from_a >= 3 ? w->from_a - 3 : 0; i < w->from_a + x + m; i++)
-                symmetric |= has_role(a, i, RM_GUARD__SYMMETRIC) != 0;
-            return symmetric && !broken;
+            if (m <= 6 && runs_equal(a, w->from_a, b, w->end_b - x, x) &&
+                runs_equal(a, w->end_a - y, b, w->from_b, y) && runs_equal(a, w->from_a + x, b, w->from_b + y, m))
+                return is_symmetric(a, w, x, m);
         }
     }
     return false;
@@ -166,20 +178,34 @@ static bool turns_compound(const line *a, const line *b, const window *w)
 
 /* ---- permutation ------------------------------------------------------------------------------------------------- */
 
-/* Words whose place counts: content, numbers, and function words that give roles. */
-static bool counts(const rm_guard__token *token)
+/* Words whose place counts. Where both texts have the very same words, all of them; else content, numbers and the few
+ * function words that give roles, unless one text has the word once more than the other. */
+static bool counts(const rm_guard__match *m, const rm_guard__token *token, bool same_words)
 {
-    return token->flags & (RM_GUARD__CONTENT | RM_GUARD__NUMBER) || rm_guard__roles(token) & RM_GUARD__ROLE;
+    uint32_t roles = rm_guard__roles(token);
+    if (same_words)
+        return true;
+    if (roles & RM_GUARD__LIGHT || !(token->flags & (RM_GUARD__CONTENT | RM_GUARD__NUMBER) || roles & RM_GUARD__ROLE))
+        return false;
+    for (size_t i = 0; i < m->a.loose_count; i++) {
+        if (m->a.text->tokens[m->a.loose[i]].stem == token->stem)
+            return false;
+    }
+    for (size_t i = 0; i < m->b.loose_count; i++) {
+        if (m->b.text->tokens[m->b.loose[i]].stem == token->stem)
+            return false;
+    }
+    return true;
 }
 
-static size_t inversions_of(const rm_guard__match *m, size_t *ret_pairs)
+static size_t inversions_of(const rm_guard__match *m, bool same_words, size_t *ret_pairs)
 {
     const rm_guard_text *a = m->a.text;
     size_t inversions = 0, pairs = 0;
     uint16_t last = RM_GUARD__ALONE;
     for (size_t i = 0; i < a->sequence_count; i++) {
         uint16_t partner = m->a.partner[a->sequence[i]];
-        if (partner == RM_GUARD__ALONE || !counts(&a->tokens[a->sequence[i]]))
+        if (partner == RM_GUARD__ALONE || !counts(m, &a->tokens[a->sequence[i]], same_words))
             continue;
         if (last != RM_GUARD__ALONE) {
             pairs++;
@@ -201,27 +227,91 @@ static window window_of(const line *a, const line *b)
     return (window){from, a->count - tail, from, b->count - tail};
 }
 
+static bool is_narrow(const window *w)
+{
+    size_t max = WINDOW_MAX - 2 * STRETCH;
+    return w->end_a > w->from_a && w->end_a - w->from_a <= max && w->end_b - w->from_b <= max;
+}
+
 static bool is_harmless(const line *a, const line *b)
 {
     if (rotates(a, b))
         return true;
     window w = window_of(a, b), back = {w.from_b, w.end_b, w.from_a, w.end_a};
-    if (w.end_a - w.from_a > WINDOW_MAX - 2 * STRETCH || w.end_b - w.from_b > WINDOW_MAX - 2 * STRETCH)
+    if (!is_narrow(&w))
         return false;
     return swaps_parts(a, b, &w) || swaps_symmetric(a, b, &w) || joins_pair(a, b, &w) || joins_pair(b, a, &back) ||
            turns_compound(a, b, &w) || turns_compound(b, a, &back);
 }
 
+static line line_of(const rm_guard__side *side)
+{
+    line l = {.text = side->text, .side = side, .words = side->text->sequence, .count = side->text->sequence_count};
+    return l;
+}
+
+/* Only what is compared where the function words differ: content and numbers, and conjunctions where asked for. */
+static line content_line(const rm_guard__side *side, bool coords, uint16_t words[RM_GUARD_TOKENS_MAX])
+{
+    line l = {.text = side->text, .side = side, .words = words};
+    for (size_t i = 0; i < side->text->sequence_count; i++) {
+        const rm_guard__token *token = &side->text->tokens[side->text->sequence[i]];
+        uint32_t roles = rm_guard__roles(token);
+        bool content = token->flags & (RM_GUARD__CONTENT | RM_GUARD__NUMBER) && !(roles & RM_GUARD__LIGHT);
+        if (content || (coords && roles & RM_GUARD__COORD))
+            words[l.count++] = side->text->sequence[i];
+    }
+    return l;
+}
+
+/* Whether a preposition stands right before the word, articles apart. */
+static bool led(const line *l, size_t i)
+{
+    size_t at = l->words[i];
+    while (at > 0 && (l->text->tokens[at - 1].flags & RM_GUARD__DROPPED ||
+                      rm_guard__roles(&l->text->tokens[at - 1]) & RM_GUARD__ARTICLE))
+        at--;
+    return at > 0 && rm_guard__roles(&l->text->tokens[at - 1]) & RM_GUARD__PREP;
+}
+
+/* U V against V U where one of the two has a preposition in one text only: "best Abba songs", "best songs by Abba". */
+static bool turns_phrase(const line *a, const line *b, const window *w)
+{
+    size_t n = w->end_a - w->from_a;
+    if (n != w->end_b - w->from_b)
+        return false;
+    for (size_t u = 1; u < n; u++) {
+        if (runs_equal(a, w->from_a, b, w->end_b - u, u) && runs_equal(a, w->from_a + u, b, w->from_b, n - u))
+            return led(a, w->from_a) != led(b, w->end_b - u) || led(a, w->from_a + u) != led(b, w->from_b);
+    }
+    return false;
+}
+
+static bool is_harmless_content(const rm_guard__match *match)
+{
+    uint16_t words_a[RM_GUARD_TOKENS_MAX], words_b[RM_GUARD_TOKENS_MAX];
+    line a = content_line(&match->a, true, words_a), b = content_line(&match->b, true, words_b);
+    window w = window_of(&a, &b);
+    if (is_narrow(&w) && swaps_parts(&a, &b, &w))
+        return true;
+    a = content_line(&match->a, false, words_a);
+    b = content_line(&match->b, false, words_b);
+    w = window_of(&a, &b);
+    return is_narrow(&w) && turns_phrase(&a, &b, &w);
+}
+
 bool rm_guard__reordered(const rm_guard__match *match, float *ret_inversions)
 {
-    line a = {match->a.text, &match->a, match->a.text->sequence_count};
-    line b = {match->b.text, &match->b, match->b.text->sequence_count};
-    size_t pairs, inversions = inversions_of(match, &pairs);
+    line a = line_of(&match->a), b = line_of(&match->b);
+    bool same_words = match->a.loose_count == 0 && match->b.loose_count == 0;
+    bool same_content = match->a.content_alone == 0 && match->b.content_alone == 0;
+    size_t pairs, inversions = inversions_of(match, same_words, &pairs);
     *ret_inversions = pairs ? (float)inversions / (float)pairs : 0;
-    bool same_bag = match->a.content_alone == 0 && match->b.content_alone == 0;
-    if (!same_bag || match->a.content_matched < 2)
+    if (!same_content || (match->a.content_matched < 2 && !same_words))
         return false;
+    if (match->a.content_more && match->b.content_more) /* "long hair than short hair", twice the one or the other */
+        return true;
     if (a.text->passive != b.text->passive)
         return inversions == 0;
-    return inversions > 0 && !is_harmless(&a, &b);
+    return inversions > 0 && !is_harmless(&a, &b) && (same_words || !is_harmless_content(match));
 }

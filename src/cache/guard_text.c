@@ -72,6 +72,11 @@ static uint64_t stem_of(rm_slice word, const rm_guard__token *token)
 
 /* ---- what words are here ----------------------------------------------------------------------------------------- */
 
+static bool word_is(const rm_guard_text *text, size_t i, const char *what)
+{
+    return i < text->count && rm_slice_eq(rm_guard__word(text, &text->tokens[i]), rm_slice_cstr(what));
+}
+
 /* "Hi team," "Sorry, silly question, but": what follows a greeting up to the next comma, if it is short. */
 static void drop_greeting(rm_guard_text *text, size_t at)
 {
@@ -82,6 +87,22 @@ static void drop_greeting(rm_guard_text *text, size_t at)
         return;
     for (size_t i = at; i < end; i++)
         text->tokens[i].flags |= RM_GUARD__DROPPED;
+}
+
+/* Two words that add nothing: "in fact". */
+static void drop_phrases(rm_guard_text *text)
+{
+    static const struct {
+        const char *first, *second;
+    } phrases[] = {{"in", "fact"}, {"of", "course"}, {"at", "all"}, {"in", "general"}};
+    for (size_t i = 0; i + 1 < text->count; i++) {
+        for (size_t k = 0; k < RM_COUNT(phrases); k++) {
+            if (!word_is(text, i, phrases[k].first) || !word_is(text, i + 1, phrases[k].second))
+                continue;
+            text->tokens[i].flags |= RM_GUARD__DROPPED;
+            text->tokens[i + 1].flags |= RM_GUARD__DROPPED;
+        }
+    }
 }
 
 static void classify(rm_guard_text *text)
@@ -120,11 +141,6 @@ static void weigh_capitals(rm_guard_text *text, const scanner *s)
 }
 
 /* ---- negation and the like --------------------------------------------------------------------------------------- */
-
-static bool word_is(const rm_guard_text *text, size_t i, const char *what)
-{
-    return i < text->count && rm_slice_eq(rm_guard__word(text, &text->tokens[i]), rm_slice_cstr(what));
-}
 
 static bool is_pronoun(const rm_guard_text *text, size_t i)
 {
@@ -204,11 +220,17 @@ static void count_injections(rm_guard_text *text)
     }
 }
 
+static bool is_participle(const rm_guard_text *text, size_t i)
+{
+    return rm_guard__roles(&text->tokens[i]) & RM_GUARD__PARTICIPLE ||
+           ends_with(rm_guard__word(text, &text->tokens[i]), "ed", 2);
+}
+
 /* "was hit by": who does it stands behind. */
 static void find_passive(rm_guard_text *text)
 {
     for (size_t i = 1; i < text->count && !text->passive; i++) {
-        if (!word_is(text, i, "by") || !(text->tokens[i - 1].flags & RM_GUARD__CONTENT))
+        if (!word_is(text, i, "by") || !is_participle(text, i - 1))
             continue;
         for (size_t k = 0; k < i && !text->passive; k++)
             text->passive = rm_guard__roles(&text->tokens[k]) & RM_GUARD__BE;
@@ -356,6 +378,7 @@ rm_status rm_guard_analyse(const rm_guard_words *words, rm_slice text, rm_arena 
     if (s.status || s.out->numbers_count > RM_GUARD_NUMBERS_MAX)
         return RM_ETOOBIG;
     classify(s.out);
+    drop_phrases(s.out);
     weigh_capitals(s.out, &s);
     find_language(s.out, &s);
     count_negations(s.out);

@@ -23,16 +23,17 @@ static const struct row {
      "yourselves they them their theirs themselves one ones ones' oneself someone somebody anyone anybody people "
      "everyone everybody some any all each every both such own other another same so too very just also even still "
      "only quite rather much many few lot lots more most less least as if then else because while though although "
-     "since until unless whether like about again already yet ever now up down out over under off let lets get gets "
-     "got getting gotten go goes going want wants wanted need needs needed possible able etc eg ie re via per "
+     "since until unless whether like again already yet ever now up down out off let lets get gets "
+     "got getting gotten go goes going want wants wanted need needs needed possible able etc eg ie re "
      "really actually truly indeed somehow basically literally definitely certainly simply currently exactly "
-     "anyway maybe perhaps wondering"},
+     "anyway maybe perhaps wondering usually normally typically generally probably honestly"},
     {ROLE, STOP | RM_GUARD__BE, "be is are was were been being"},
     {ROLE, STOP | RM_GUARD__PREP,
-     "of in on at for with into onto upon within along across among between through during "
+     "of in on at for with to as about under over via per into onto upon within along across among between through "
+     "during "
      "against toward towards around near inside outside behind beside besides beneath "
      "according regarding concerning"},
-    {ROLE, STOP | RM_GUARD__PREP | RM_GUARD__ROLE, "from to by than before after as"},
+    {ROLE, STOP | RM_GUARD__PREP | RM_GUARD__ROLE, "from by than before after"},
     {ROLE, RM_GUARD__ROLE | RM_GUARD__PERSON, "he she him her his hers"},
     {ROLE, STOP, "he she him her his hers himself herself"},
     {ROLE, STOP | RM_GUARD__COORD, "and or nor vs versus & plus"},
@@ -42,7 +43,7 @@ static const struct row {
     {ROLE, RM_GUARD__LIGHT,
      "way ways thing things good best great nice well silly question questions quick tell know "
      "explain help give show find say mean means make use using used kind sort type example "
-     "examples different various"},
+     "examples different various think thinks believe take takes took"},
     {ROLE, RM_GUARD__LIGHT | RM_GUARD__POLITE, "pleas"},
     {ROLE, RM_GUARD__IS_AFTER, "what who where when how why that there it he she here which"},
     {ROLE, STOP | RM_GUARD__NEGATION, "not never no without cannot neither none nobody nothing nowhere hardly"},
@@ -52,9 +53,9 @@ static const struct row {
      "ohne sem zonder senza"},
     {ROLE, RM_GUARD__ASPECT, "becoming formerly previously anymore"},
     {ROLE, RM_GUARD__SYMMETRIC,
-     "married marry marrying engaged dating related connected acquainted acquaintance friend friends neighbor "
+     "married marry marrying engaged dating related connected close acquainted acquaintance friend friends neighbor "
      "neighbors neighbour neighbours differ differs different difference differences similar similarity similarities "
-     "equal equals equivalent compare compares compared comparing comparison versus vs relationship relation distance "
+     "equal equals equivalent close versus vs relationship relation distance "
      "colleague colleagues cousin cousins sibling siblings twin twins partner partners roommate roommates classmate "
      "adjacent identical same near between meet met"},
     {ROLE, RM_GUARD__INJECT,
@@ -101,11 +102,15 @@ static const struct row {
      "doctor "
      "physician | lawyer attorney | error mistake | reply answer respond | fix repair mend | get obtain acquire | "
      "choose "
-     "select pick chose chosen | delete erase | main primary | usually normally | often frequently | humble modest | "
+     "select pick chose chosen | delete erase | main primary | often frequently | humble modest | "
      "lazy "
      "idle | polite courteous | odd weird strange | famous renowned | wrong incorrect | right correct | hate detest | "
-     "religious spiritual | vigorous energetic | conservative traditional | arrogant cocky | timid shy"},
-    {SYNONYM, 0,
+     "religious spiritual | vigorous energetic | conservative traditional | arrogant cocky | timid shy | change switch "
+     "update modify alter | street road | request ask | show display | agent agency | area region "
+     "| salary wage pay | trip journey | location place | price cost costs prices"},
+    {ROLE, RM_GUARD__PARTICIPLE,
+     "hit put cut set let hurt read bought begun chosen made built beaten eaten written given taken seen"},
+    {SYNONYM, RM_GUARD__PARTICIPLE,
      "understand understood | sell sold | write wrote written | take took taken | give gave given | see saw seen | "
      "know "
      "knew known | eat ate eaten | drive drove driven | break broke broken | steal stole stolen | teach taught | catch "
@@ -322,7 +327,9 @@ static const struct row {
     {CONTRAST, 0, "breakfast | lunch | dinner supper | brunch"},
     {CONTRAST, 0, "north northern | south southern | east eastern | west western"},
     {CONTRAST, 0, "asia | europe | africa | america"},
-    {CONTRAST, 0, "he him his himself | she her hers herself"},
+    {CONTRAST, 0, "he himself | she herself"},
+    {CONTRAST, 0, "him | her"},
+    {CONTRAST, 0, "his | her hers"},
     {CONTRAST, 0, "man men male males | woman women female females"},
     {CONTRAST, 0, "boy boys | girl girls"},
     {CONTRAST, 0, "guy guys | girl girls lady ladies"},
@@ -376,7 +383,7 @@ static const struct row {
      "ms millisecond milliseconds | ~s ~sec ~secs seconds | ~min minute minutes mins | ~h hour hours hr hrs | day days "
      "| "
      "week weeks wk wks | month months | year years yr yrs | decade decades | century centuries | fortnight"},
-    {UNIT, 0,
+    {UNIT, RM_GUARD__CURRENCY,
      "usd dollar dollars bucks | eur euro euros | gbp quid sterling | inr rupee rupees rs | jpy yen | cny yuan rmb "
      "| chf | cad | aud | krw won | cent cents | penny pence | btc bitcoin bitcoins | eth"},
     {UNIT, 0, "~c celsius centigrade degc | ~f fahrenheit degf | ~k kelvin"},
