@@ -335,15 +335,22 @@ static uint32_t compare_content(const rm_guard__match *m)
     return flags | compare_units_and_dates(m);
 }
 
+/* Partners are found greedily, so that the text that comes first matters: here it is always the same one of the two. */
 void rm_guard_compare(const rm_guard_text *cached, const rm_guard_text *asked, rm_guard_result *ret_result)
 {
     rm_guard__match match;
     rm_guard_result result = {0};
-    rm_guard__pair(cached, asked, &match);
-    result.flags =
-        match.flags | compare_texts(cached, asked) | compare_numbers(cached, asked) | compare_content(&match);
+    bool turned = cached->raw > asked->raw;
+    const rm_guard_text *a = turned ? asked : cached, *b = turned ? cached : asked;
+    rm_guard__pair(a, b, &match);
+    result.flags = match.flags | compare_texts(a, b) | compare_numbers(a, b) | compare_content(&match);
     if (rm_guard__reordered(&match, &result.inversions))
         result.flags |= RM_GUARD_BIT(ORDER);
     measure(&match, &result);
+    if (turned) {
+        float count = result.only_cached;
+        result.only_cached = result.only_asked;
+        result.only_asked = count;
+    }
     *ret_result = result;
 }

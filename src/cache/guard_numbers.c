@@ -214,9 +214,8 @@ static bool is_unit_at(const rm_guard_text *text, size_t i)
     const rm_guard__token *token = &text->tokens[i];
     if (token->flags & RM_GUARD__ATTACHED)
         return true;
-    char c = text->folded[token->at];
-    bool letter = token->len == 1 && c != 'c' && c != 'f' && c != 'k';
-    return !letter && !(token->gap & (RM_GUARD__GAP_COMMA | RM_GUARD__GAP_BREAK));
+    bool article = token->len == 1 && text->folded[token->at] == 'a';
+    return !article && !(token->gap & (RM_GUARD__GAP_COMMA | RM_GUARD__GAP_BREAK));
 }
 
 /* The unit of the number that reaches from `first` to `next`: behind it, after its digits or, as in "USD 100", before. */

@@ -77,15 +77,20 @@ static bool word_is(const rm_guard_text *text, size_t i, const char *what)
     return i < text->count && rm_slice_eq(rm_guard__word(text, &text->tokens[i]), rm_slice_cstr(what));
 }
 
-/* "Hi team," "Sorry, silly question, but": what follows a greeting up to the next comma, if it is short. */
-static void drop_greeting(rm_guard_text *text, size_t at)
+/* "Hi team," "Sorry, silly question, but", "Thank you!": politeness where it begins a sentence, with what follows up to
+ * the next comma or end, if that is short. "How do I say hello" has content. */
+static void drop_politeness(rm_guard_text *text, size_t at)
 {
     size_t end = at + 1;
+    rm_guard__token *token = &text->tokens[at];
+    if (at > 0 && !(token->gap & ~RM_GUARD__GAP_HYPHEN) && !(token[-1].flags & RM_GUARD__DROPPED))
+        return;
+    token->flags |= RM_GUARD__DROPPED;
     while (end < text->count && end <= at + 3 && !(text->tokens[end].gap & ~RM_GUARD__GAP_HYPHEN))
         end++;
-    if (end >= text->count || end > at + 3)
+    if (end > at + 3 || (at == 0 && end == text->count))
         return;
-    for (size_t i = at; i < end; i++)
+    for (size_t i = at + 1; i < end; i++)
         text->tokens[i].flags |= RM_GUARD__DROPPED;
 }
 
@@ -107,15 +112,15 @@ static void drop_phrases(rm_guard_text *text)
 
 static void classify(rm_guard_text *text)
 {
-    const uint32_t function_words = RM_GUARD__STOP | RM_GUARD__POLITE | RM_GUARD__COORD | RM_GUARD__PREP;
+    const uint32_t function_words = RM_GUARD__STOP | RM_GUARD__FILLER | RM_GUARD__COORD | RM_GUARD__PREP;
     for (size_t i = 0; i < text->count; i++) {
         rm_guard__token *token = &text->tokens[i];
         uint32_t roles = rm_guard__roles(token);
         token->stem = stem_of(rm_guard__word(text, token), token);
-        if (roles & RM_GUARD__POLITE) {
+        if (roles & RM_GUARD__FILLER)
             token->flags |= RM_GUARD__DROPPED;
-            drop_greeting(text, i);
-        }
+        if (roles & RM_GUARD__POLITE)
+            drop_politeness(text, i);
         if (!(roles & function_words) && !(token->flags & (RM_GUARD__NUMBER | RM_GUARD__TAKEN)))
             token->flags |= RM_GUARD__CONTENT;
         if (!(token->flags & RM_GUARD__CONTENT) || token->flags & RM_GUARD__DATED)
@@ -276,7 +281,7 @@ static void find_language(rm_guard_text *text, const scanner *s)
             second = counts[k];
         }
     }
-    if (counts[best] >= 2 && counts[best] * 2 > second * 3)
+    if (counts[best] >= 2 && counts[best] * 2 >= second * 3)
         text->language = (uint8_t)best;
 }
 
@@ -334,8 +339,8 @@ static bool is_noise(const rm_guard_text *text, const scanner *s)
 {
     bool words =
         text->oddities >= 3 || (text->oddities == 2 && text->count < 16) || (text->oddities == 1 && text->count < 3);
-    bool many_lines = memchr(s->text.ptr, '\n', s->text.len) != NULL; /* code, tables: they have signs */
-    return words || (!many_lines && text->verbatim_count <= 1 && s->odd_runs >= 2);
+    bool many_lines = s->text.len && memchr(s->text.ptr, '\n', s->text.len); /* code, tables: they have signs */
+    return words || (!many_lines && s->odd_runs >= (text->verbatim_count <= 1 ? 2 : 3));
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
@@ -388,6 +393,7 @@ rm_status rm_guard_analyse(const rm_guard_words *words, rm_slice text, rm_arena 
     find_question(s.out);
     arrange(s.out);
     s.out->noise |= is_noise(s.out, &s);
+    s.out->raw = rm_hash64(text);
     *ret_text = s.out;
     return RM_OK;
 }

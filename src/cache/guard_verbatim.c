@@ -153,7 +153,7 @@ static const char *const never_follow[26] = {
     ['t' - 'a'] = "qx",
     ['v' - 'a'] = "bcfghjkmpqtwxz",
     ['w' - 'a'] = "jqvx",
-    ['x' - 'a'] = "jkrz",
+    ['x' - 'a'] = "jkqrz",
     ['y' - 'a'] = "jq",
     ['z' - 'a'] = "jqrxf",
 };
@@ -166,7 +166,7 @@ static bool is_vowel(char c)
 bool rm_guard__is_odd(rm_slice word, const word_shape *shape)
 {
     size_t consonants = 0, longest = 0, vowels = 0;
-    if (!shape->ascii || shape->digits || word.len < 5 || shape->capitals == shape->letters)
+    if (!shape->ascii || shape->digits || word.len < 4 || shape->capitals == shape->letters)
         return false;
     for (size_t i = 0; i < word.len; i++) {
         char c = word.ptr[i];
@@ -179,5 +179,5 @@ bool rm_guard__is_odd(rm_slice word, const word_shape *shape)
         vowels += is_vowel(c);
         longest = consonants > longest ? consonants : longest;
     }
-    return longest >= 7 || vowels == 0 || word.len > 30;
+    return longest >= 7 || (vowels == 0 && word.len >= 5) || word.len > 30;
 }

@@ -37,14 +37,12 @@ static const struct row {
     {ROLE, RM_GUARD__ROLE | RM_GUARD__PERSON, "he she him her his hers"},
     {ROLE, STOP, "he she him her his hers himself herself"},
     {ROLE, STOP | RM_GUARD__COORD, "and or nor vs versus & plus"},
-    {ROLE, RM_GUARD__POLITE,
-     "please pls plz plse hi hello hey hiya thanks thank thx cheers sorry kindly uh um umm er hmm ok okay greetings yo "
-     "regards ty"},
+    {ROLE, RM_GUARD__FILLER, "please pls plz plse kindly uh um umm er hmm"},
+    {ROLE, RM_GUARD__POLITE, "hi hello hey hiya thanks thank thx cheers sorry ok okay greetings yo regards ty"},
     {ROLE, RM_GUARD__LIGHT,
      "way ways thing things good best great nice well silly question questions quick tell know "
      "explain help give show find say mean means make use using used kind sort type example "
      "examples different various think thinks believe take takes took"},
-    {ROLE, RM_GUARD__LIGHT | RM_GUARD__POLITE, "pleas"},
     {ROLE, RM_GUARD__IS_AFTER, "what who where when how why that there it he she here which"},
     {ROLE, STOP | RM_GUARD__NEGATION, "not never no without cannot neither none nobody nothing nowhere hardly"},
     {ROLE, RM_GUARD__NEGATION, "lack lacks lacking except excluding"},
@@ -423,7 +421,8 @@ static const struct row {
      "son "
      "mi se lo al puedo hay más pero y | le les des une du est sont que qui quoi comment pourquoi où quand dans pour "
      "avec "
-     "je mon ma quel quelle quelles et ne pas sur au aux ce cette puis | der die das den dem ein eine einen ist sind "
+     "je mon ma quel quelle quelles et ne pas sur au aux à dit ce cette puis | der die das den dem ein eine einen ist "
+     "sind "
      "und "
      "wie was wer wo wann warum ich mein meine nicht mit für auf von zu im kann welche welcher es man | il lo gli un "
      "una "
