@@ -11,6 +11,7 @@
 int rm_bench_load(int argc, char **argv);
 int rm_bench_mock(int argc, char **argv);
 int rm_bench_embed(int argc, char **argv);
+int rm_bench_index(int argc, char **argv);
 int rm_bench_lane(int argc, char **argv);
 int rm_bench_selftest(int argc, char **argv);
 

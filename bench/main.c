@@ -12,6 +12,7 @@ static const bench_command commands[] = {
     {"load", rm_bench_load, "send requests at a rate or in a closed loop and report what came back"},
     {"mock", rm_bench_mock, "a provider that answers by rule, with faults on demand"},
     {"embed", rm_bench_embed, "CPU time of the encoder, one text at a time"},
+    {"index", rm_bench_index, "searches of a large partition: recall, time and memory; flat ones against FAISS"},
     {"lane", rm_bench_lane, "throughput and overload of the encoder's workers"},
     {"eviction", rm_bench_eviction, "hit ratio of the store's eviction policy against LRU on Zipf traces"},
     {"selftest", rm_bench_selftest, "check the samplers, schedules and encoders of this program"},
