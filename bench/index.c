@@ -188,11 +188,17 @@ static rm_status find_truth(bench_world *w)
 static double anonymous_mib(void)
 {
     char line[256];
-    unsigned long kib = 0;
+    uint64_t kib = 0;
     FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof(line), file))
-        if (sscanf(line, "RssAnon: %lu kB", &kib) == 1)
-            break;
+    while (file && fgets(line, sizeof(line), file)) {
+        rm_slice rest = rm_slice_cstr(line), name, number = RM_SLICE_NONE;
+        if (!rm_slice_has_prefix(rest, RM_SLICE("RssAnon:")) || !rm_slice_split(&rest, ':', &name))
+            continue;
+        rest = rm_slice_trim(rest);
+        if (!rm_slice_split(&rest, ' ', &number) || rm_parse_u64(number, &kib) != RM_OK)
+            kib = 0;
+        break;
+    }
     if (file)
         (void)fclose(file);
     return (double)kib / 1024;
