@@ -119,6 +119,10 @@ void rm_guard__scan_number(scanner *s)
         token->flags |= RM_GUARD__RANK;
     else if (suffix_len)
         push_attached(s, strcmp(kept, "k") == 0 ? "thousand" : kept);
+    const char *rest = s->text.ptr + s->at;
+    size_t left = s->text.len - s->at;
+    if (left >= 2 && rest[0] == '\'' && rest[1] == 's' && !(left > 2 && is_alnum(rest[2]))) /* the 1980's */
+        s->at += 2;
     if (s->at < s->text.len && s->text.ptr[s->at] == '%') {
         s->at++;
         push_attached(s, "percent");

@@ -8,8 +8,9 @@
  *     did A hit B  | was B hit by A              active and passive; "was A hit by B" is not harmless */
 #include "guard_match.h"
 
-#define WINDOW_MAX 40 /* words between the first and the last that moved; more is another text */
-#define STRETCH    3  /* words that both ends of the window may lend to its parts */
+#define WINDOW_MAX  40  /* words between the first and the last that moved; more is another text */
+#define ROTATED_MAX 128 /* words of a text whose halves may have changed places */
+#define STRETCH     3   /* words that both ends of the window may lend to its parts */
 
 /* One text's words in order, articles left out. */
 typedef struct line {
@@ -149,7 +150,7 @@ static bool swaps_symmetric(const line *a, const line *b, const window *w)
 /* U V against V U over the whole text, where one of the two begins with a preposition or a sentence. */
 static bool rotates(const line *a, const line *b)
 {
-    if (a->count != b->count || a->count < 3)
+    if (a->count != b->count || a->count < 3 || a->count > ROTATED_MAX)
         return false;
     for (size_t cut = 1; cut < a->count; cut++) {
         bool phrase = has_role(a, cut, RM_GUARD__PREP) || has_role(a, 0, RM_GUARD__PREP) ||

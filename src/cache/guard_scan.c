@@ -369,9 +369,10 @@ static void count_sign(scanner *s, const character *c)
 {
     bool rare = c->code < 0x80 && memchr("\\{}[]<>|^~*=@#_", (int)c->code, 15);
     s->run += s->run < UINT8_MAX;
+    s->ticks += c->code == '`';
     s->run_odd |= rare;
     if (s->run >= 2 && s->run_odd && c->code != s->last_code) {
-        s->odd_runs++;
+        s->odd_runs[s->ticks & 1]++;
         s->run = s->run_odd = 0;
     }
 }

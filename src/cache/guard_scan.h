@@ -57,7 +57,7 @@ typedef struct scanner {
     size_t at;
     rm_guard_text *out;
     size_t folded_len, folded_max, tokens_max;
-    uint32_t odd_runs;
+    uint32_t odd_runs[2], ticks;    /* the second: between backticks */
     uint32_t scripts[SCRIPT_COUNT]; /* letters of each */
     uint32_t capitals, letters, twins;
     uint8_t run, run_odd; /* signs without space so far, and how many of them are rare in prose */

@@ -340,7 +340,8 @@ static bool is_noise(const rm_guard_text *text, const scanner *s)
     bool words =
         text->oddities >= 3 || (text->oddities == 2 && text->count < 16) || (text->oddities == 1 && text->count < 3);
     bool many_lines = s->text.len && memchr(s->text.ptr, '\n', s->text.len); /* code, tables: they have signs */
-    return words || (!many_lines && s->odd_runs >= (text->verbatim_count <= 1 ? 2 : 3));
+    uint32_t odd_runs = s->odd_runs[0] + (s->ticks & 1 ? s->odd_runs[1] : 0);
+    return words || (!many_lines && odd_runs >= (text->verbatim_count <= 1 ? 2 : 3));
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
