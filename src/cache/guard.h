@@ -18,7 +18,7 @@
     X(ANTONYM, "antonym", "a word is replaced by its opposite or by another of its kind")         \
     X(ASPECT, "aspect", "another state in time: used to be, becoming, no longer")                 \
     X(ORDER, "order", "the same words in another order, or who does what to whom is swapped")     \
-    X(SUBSTITUTION, "substitution", "one content word is replaced")                               \
+    X(SUBSTITUTION, "substitution", "content words are replaced, all else is equal")              \
     X(ADDITION, "addition", "one of the two says all that the other says, and a word more")       \
     X(ENTITY, "entity", "names differ")                                                           \
     X(CODE, "code", "code, identifiers, addresses or operators differ")                           \
@@ -66,7 +66,7 @@ typedef struct rm_guard_words rm_guard_words;
 rm_status rm_guard_words_create(rm_guard_words **ret_words) RM_WARN_UNUSED; /* RM_ENOMEM */
 void rm_guard_words_destroy(rm_guard_words *words);                         /* NULL is fine */
 
-/* The analysed form of one text; it lives in the arena and refers to no other memory. */
+/* The analysed form of one text; it lives in the arena and refers to the dictionary, not to the text. */
 typedef struct rm_guard_text rm_guard_text;
 
 /* RM_ETOOBIG: over RM_GUARD_TEXT_BYTES_MAX or RM_GUARD_TOKENS_MAX; RM_EPARSE: not UTF-8; RM_ENOMEM. Such a text is

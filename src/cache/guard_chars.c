@@ -69,12 +69,15 @@ static bool is_invisible(uint32_t code)
     return false;
 }
 
-/* Joiners spell words in these scripts, and join emoji; a variation selector makes an emoji of a sign. */
+/* Joiners spell words in some scripts and join emoji; a variation selector makes an emoji of one sign before it. */
 static bool is_expected(const scanner *s, uint32_t code)
 {
+    char_class last = s->last_class;
+    bool script = s->last_script == SCRIPT_INDIC || s->last_script == SCRIPT_ARABIC;
     if (code == 0x200c || code == 0x200d)
-        return s->last_class == CLASS_SIGN || s->last_script == SCRIPT_INDIC || s->last_script == SCRIPT_ARABIC;
-    return (code == 0xfe0e || code == 0xfe0f) && s->last_class != CLASS_LETTER;
+        return last == CLASS_SIGN || last == CLASS_JOINER || (last == CLASS_LETTER && script);
+    return (code == 0xfe0e || code == 0xfe0f) &&
+           (last == CLASS_SIGN || last == CLASS_DIGIT || last == CLASS_PUNCTUATION || last == CLASS_OPERATOR);
 }
 
 static char_class class_ascii(uint32_t code)

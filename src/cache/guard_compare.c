@@ -190,11 +190,29 @@ static bool partners(const rm_guard__match *m, size_t a, size_t b)
     return m->a.partner[a] == b || m->a.text->tokens[a].stem == m->b.text->tokens[b].stem;
 }
 
-/* One content word each, in the same place. */
+/* Whether the texts agree word for word but for content words that stand against each other. */
+static bool is_parallel(const rm_guard__match *m)
+{
+    const rm_guard_text *a = m->a.text, *b = m->b.text;
+    if (a->sequence_count != b->sequence_count)
+        return false;
+    for (size_t i = 0; i < a->sequence_count; i++) {
+        size_t x = a->sequence[i], y = b->sequence[i];
+        bool replaced = m->a.partner[x] == RM_GUARD__ALONE && m->b.partner[y] == RM_GUARD__ALONE &&
+                        a->tokens[x].flags & b->tokens[y].flags & RM_GUARD__CONTENT;
+        if (!replaced && !partners(m, x, y))
+            return false;
+    }
+    return true;
+}
+
+/* One content word each, in the same place; or several, where all else is equal. */
 static bool is_substitution(const rm_guard__match *m)
 {
-    if (m->a.content_alone != 1 || m->b.content_alone != 1 || m->a.content_matched < 1)
+    if (m->a.content_alone == 0 || m->a.content_alone != m->b.content_alone)
         return false;
+    if (m->a.content_alone > 1)
+        return is_parallel(m);
     size_t a = only_loose_content(&m->a, m->b.text), b = only_loose_content(&m->b, m->a.text);
     if (a == RM_GUARD__ALONE || b == RM_GUARD__ALONE)
         return false;

@@ -2,7 +2,7 @@
 #ifndef REMORA_CACHE_GUARD_MATCH_H
 #define REMORA_CACHE_GUARD_MATCH_H
 
-#include "guard_internal.h"
+#include "guard_text.h"
 
 #define RM_GUARD__ALONE     UINT16_MAX
 #define RM_GUARD__LOOSE_MAX 32 /* words without a partner that are looked at one by one */

@@ -15,6 +15,12 @@ void rm_guard__put_byte(scanner *s, char c)
         s->status = RM_ETOOBIG;
 }
 
+/* Of characters that folding takes away or makes plain: two texts that differ in them are two texts. */
+static void remember(scanner *s, uint32_t code)
+{
+    s->out->lookalikes = s->out->lookalikes * 0x9e3779b97f4a7c15ULL + code;
+}
+
 static void put_code(scanner *s, utf8proc_int32_t code)
 {
     utf8proc_uint8_t bytes[4];
@@ -34,7 +40,7 @@ static void put_wide(scanner *s, word_shape *shape, const character *c)
                                 UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_DECOMPOSE, &last_class);
     shape->ascii = false;
     if (property->decomp_type && c->code != 0xb5)
-        s->out->lookalikes = s->out->lookalikes * 0x9e3779b97f4a7c15ULL + c->code;
+        remember(s, c->code);
     if (property->category == UTF8PROC_CATEGORY_LU)
         shape->capitals++;
     for (utf8proc_ssize_t i = 0; i < count && i < (utf8proc_ssize_t)RM_COUNT(parts); i++) {
@@ -105,7 +111,8 @@ rm_guard__token *rm_guard__push(scanner *s, size_t from, const word_shape *shape
     token->bare = shape->marked ? bare_hash(s, from) : token->word;
     token->entry = rm_guard__find(s->words, token->word);
     token->flags = (uint16_t)((shape->ascii ? RM_GUARD__ASCII : 0) | (shape->capital ? RM_GUARD__CAPITAL : 0) |
-                              (shape->digits && shape->letters ? RM_GUARD__NUMBERED : 0));
+                              (shape->digits && shape->letters ? RM_GUARD__NUMBERED : 0) |
+                              (shape->capitals > 1 && shape->capitals == len ? RM_GUARD__CAPITALS : 0));
     /* In a sentence's first word a first capital says nothing; one further in (iPhone, NASA) does, but not in a shout. */
     bool inner = shape->capitals > 1 || (shape->capitals == 1 && !shape->capital && shape->letters > 1);
     if (inner || (shape->capital && s->out->count > 1 && !(s->gap & RM_GUARD__GAP_BREAK)))
@@ -141,7 +148,7 @@ static void check_scripts(scanner *s, const word_shape *shape)
     if (scripts_seen & (scripts_seen - 1))
         s->out->invisible = true;
     bool foreign = scripts_seen & (1U << SCRIPT_GREEK | 1U << SCRIPT_CYRILLIC | 1U << SCRIPT_ARMENIAN);
-    if (foreign && !shape->untwinned && shape->letters > 1)
+    if (foreign && !shape->untwinned && (shape->letters > 1 || !(scripts_seen & 1U << SCRIPT_GREEK)))
         s->twins++;
 }
 
@@ -152,10 +159,6 @@ static void end_word(scanner *s, size_t from, const word_shape *shape)
     rm_slice word = rm_slice_make(s->out->folded + from, len);
     check_scripts(s, shape);
     s->out->oddities += rm_guard__is_odd(word, shape);
-    if (len == 2 && shape->capitals == 2 && memcmp(word.ptr, "us", 2) == 0) {
-        rm_guard__put_byte(s, 'a');
-        word.len = 3;
-    }
     const rm_guard__entry *entry = rm_guard__find(s->words, rm_hash64(word));
     if (entry && entry->alias.len && (len > 1 || !shape->capital))
         push_alias(s, from, entry->alias);
@@ -235,6 +238,7 @@ static void scan_word(scanner *s)
     word_shape shape = {.ascii = true};
     character c;
     bool dotted = false;
+    s->last_class = CLASS_LETTER;
     while (s->status == RM_OK) {
         s->status = rm_guard__peek(s, &c);
         if (s->status)
@@ -246,6 +250,7 @@ static void scan_word(scanner *s)
             shape.digits++;
         } else if (c.class == CLASS_INVISIBLE || c.class == CLASS_JOINER) {
             s->out->invisible |= c.class == CLASS_INVISIBLE;
+            remember(s, c.code);
         } else if (c.code == '.' && (joins_letters(s, &shape) || dotted)) {
             /* The letters after the first stand alone too: shape.letters counts them since the last dot. */
             s->at += c.len;
@@ -257,7 +262,6 @@ static void scan_word(scanner *s)
         }
         s->at += c.len;
     }
-    s->last_class = CLASS_LETTER;
     if (rm_guard__is_apostrophe(c.code) && c.class == CLASS_PUNCTUATION) {
         s->at += c.len;
         if (end_contraction(s, from, &shape))
@@ -276,6 +280,7 @@ static void scan_single(scanner *s, const character *c)
     if (c->class == CLASS_IDEOGRAPH)
         s->scripts[SCRIPT_HAN]++;
     s->at += c->len;
+    s->last_class = c->class;
     rm_guard__push(s, from, &shape);
 }
 
@@ -398,6 +403,10 @@ static void scan_other(scanner *s, const character *c)
     case CLASS_CURRENCY:
         scan_currency(s, c);
         break;
+    case CLASS_SPACE:
+        if (c->code >= 0x80 && c->code != 0x3000) /* beside ideographs it is the plain one */
+            remember(s, c->code);
+        break;
     default:
         break;
     }
@@ -405,7 +414,8 @@ static void scan_other(scanner *s, const character *c)
         s->currency = NULL;
     if (c->class != CLASS_PUNCTUATION && c->class != CLASS_OPERATOR)
         s->run = s->run_odd = 0;
-    s->last_class = c->class;
+    /* Behind a joiner of emoji no other is expected. */
+    s->last_class = c->code == 0x200d ? CLASS_CONTROL : c->class;
 }
 
 rm_status rm_guard__scan(scanner *s)

@@ -2,7 +2,7 @@
 #ifndef REMORA_CACHE_GUARD_SCAN_H
 #define REMORA_CACHE_GUARD_SCAN_H
 
-#include "guard_internal.h"
+#include "guard_text.h"
 
 enum {
     SCRIPT_NONE,

@@ -129,6 +129,29 @@ static void classify(rm_guard_text *text)
     }
 }
 
+static bool is_shout(const scanner *s)
+{
+    return s->letters > 8 && s->capitals * 10 > s->letters * 7;
+}
+
+/* US, IT and WHO are not us, it and who. */
+static void mark_acronyms(rm_guard_text *text, const scanner *s)
+{
+    static const struct {
+        const char *word, *name;
+    } acronyms[] = {{"us", "usa"}, {"it", "it."}, {"who", "who."}, {"aids", "aids."}};
+    for (size_t i = 0; i < text->count && !is_shout(s); i++) {
+        rm_guard__token *token = &text->tokens[i];
+        for (size_t k = 0; k < RM_COUNT(acronyms) && token->flags & RM_GUARD__CAPITALS; k++) {
+            if (!word_is(text, i, acronyms[k].word))
+                continue;
+            token->word = token->bare = rm_hash64(rm_slice_cstr(acronyms[k].name));
+            token->entry = rm_guard__find(s->words, token->word);
+            token->flags = (uint16_t)((token->flags & ~RM_GUARD__CAPITALS) | RM_GUARD__NAME);
+        }
+    }
+}
+
 /* Where everything is capitalised, capitals say nothing. */
 static void weigh_capitals(rm_guard_text *text, const scanner *s)
 {
@@ -137,9 +160,8 @@ static void weigh_capitals(rm_guard_text *text, const scanner *s)
         content += (text->tokens[i].flags & RM_GUARD__CONTENT) != 0;
         capitals += (text->tokens[i].flags & RM_GUARD__CONTENT) && text->tokens[i].flags & RM_GUARD__CAPITAL;
     }
-    bool shout = s->letters > 8 && s->capitals * 10 > s->letters * 7;
     bool title = content >= 4 && capitals * 10 > content * 8;
-    if (!shout && !title)
+    if (!is_shout(s) && !title)
         return;
     for (size_t i = 0; i < text->count; i++)
         text->tokens[i].flags &= (uint16_t)~RM_GUARD__NAME;
@@ -383,6 +405,7 @@ rm_status rm_guard_analyse(const rm_guard_words *words, rm_slice text, rm_arena 
     rm_guard__join_numbers(s.out);
     if (s.status || s.out->numbers_count > RM_GUARD_NUMBERS_MAX)
         return RM_ETOOBIG;
+    mark_acronyms(s.out, &s);
     classify(s.out);
     drop_phrases(s.out);
     weigh_capitals(s.out, &s);

@@ -1,7 +1,7 @@
 /* The guards' dictionary: an open-addressed table from a word's hash to what the word can be, made of the rows in
  * guard_words.inc.h when the program starts. Entries lie apart from the slots, so that a miss, which is the usual case,
  * touches two bytes. */
-#include "guard_internal.h"
+#include "guard_text.h"
 #include "guard_words.inc.h"
 
 #define ENTRIES_MAX 4096

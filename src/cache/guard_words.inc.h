@@ -127,6 +127,8 @@ static const struct row {
 
     /* ---- contrasts ------------------------------------------------------------------------------------------------ */
     {CONTRAST, RM_GUARD__COORD, "and | or"},
+    {CONTRAST, 0, "who whom | when | where | why"},
+    {CONTRAST, 0, "why | how"},
     {CONTRAST, 0, "more increasingly | less fewer"},
     {CONTRAST, 0, "most | least fewest"},
     {CONTRAST, 0, "always forever | never | sometimes occasionally | rarely seldom"},

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "guard_internal.h"
+#include "guard_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

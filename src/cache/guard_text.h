@@ -1,6 +1,6 @@
 /* What the files of the text guards share. */
-#ifndef REMORA_CACHE_GUARD_INTERNAL_H
-#define REMORA_CACHE_GUARD_INTERNAL_H
+#ifndef REMORA_CACHE_GUARD_TEXT_H
+#define REMORA_CACHE_GUARD_TEXT_H
 
 #include "guard.h"
 
@@ -75,6 +75,7 @@ enum {
     RM_GUARD__ATTACHED = 1U << 10,  /* a number's suffix without space, n't: the w of 200w */
     RM_GUARD__RANK = 1U << 11,      /* a number's digits had th behind them */
     RM_GUARD__DATED = 1U << 12,     /* counts as a date */
+    RM_GUARD__CAPITALS = 1U << 13,  /* capitals only, and more than one */
 };
 
 typedef struct rm_guard__token {
