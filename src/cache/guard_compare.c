@@ -225,11 +225,13 @@ static bool is_addition(const rm_guard__match *m)
     return (m->a.content_alone == 0) != (m->b.content_alone == 0) && m->a.content_matched > 0;
 }
 
+/* Much more: twice the words, or several content words more than a text that is wholly contained. */
 static bool contains(const rm_guard__side *longer, const rm_guard__side *shorter)
 {
     size_t content = shorter->content_matched + shorter->content_alone;
-    return longer->text->kept > 2 * shorter->text->kept && longer->text->kept >= shorter->text->kept + 8 && content &&
-           shorter->content_matched * 5 >= content * 4;
+    bool most = content && shorter->content_matched * 5 >= content * 4;
+    bool twice = longer->text->kept > 2 * shorter->text->kept && longer->text->kept >= shorter->text->kept + 8;
+    return (most && twice) || (content && !shorter->content_alone && longer->content_alone >= 4);
 }
 
 /* ---- features ---------------------------------------------------------------------------------------------------- */

@@ -93,7 +93,7 @@ static bool looks_alike(rm_slice a, rm_slice b)
             return false;
         }
     }
-    return other && i == a.len && k == b.len && a.len >= 4;
+    return other && i == a.len && k == b.len;
 }
 
 /* India and Indian, China and Chinese: a name and what is of it. */
@@ -123,17 +123,30 @@ static bool stands_for(rm_guard__match *m, const rm_guard__token *a, const rm_gu
     if (!(a->flags & b->flags & RM_GUARD__ASCII) || (a->flags | b->flags) & (RM_GUARD__NUMBER | RM_GUARD__NUMBERED))
         return false;
     rm_slice first = rm_guard__word(m->a.text, a), second = rm_guard__word(m->b.text, b);
+    if (!(a->entry && b->entry) && is_slip(first, second))
+        return true;
     if (looks_alike(first, second)) {
         m->flags |= RM_GUARD_BIT(INVISIBLE);
         return true;
     }
-    if ((a->flags | b->flags) & RM_GUARD__NAME && (is_derived(first, second) || is_derived(second, first)))
-        return true;
-    return !(a->entry && b->entry) && is_slip(first, second);
+    return (a->flags | b->flags) & RM_GUARD__NAME && (is_derived(first, second) || is_derived(second, first));
+}
+
+/* A word with an accent, where the other text has it without: an accented a for the article. */
+static bool has_bare_twin(const rm_guard__side *side, const rm_guard_text *other)
+{
+    for (size_t i = 0; i < side->loose_count; i++) {
+        const rm_guard__token *token = token_at(side, side->loose[i]);
+        if (token->bare != token->word && rm_guard__has_stem(other, token->bare))
+            return true;
+    }
+    return false;
 }
 
 static void join_alike(rm_guard__match *m)
 {
+    if (has_bare_twin(&m->a, m->b.text) || has_bare_twin(&m->b, m->a.text))
+        m->flags |= RM_GUARD_BIT(INVISIBLE);
     for (size_t i = 0; i < m->a.loose_count; i++) {
         for (size_t k = 0; k < m->b.loose_count; k++) {
             uint16_t a = m->a.loose[i], b = m->b.loose[k];

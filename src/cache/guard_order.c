@@ -120,10 +120,10 @@ static bool is_symmetric(const line *a, const window *w, size_t x, size_t m)
     for (size_t i = w->from_a >= 3 ? w->from_a - 3 : 0; i < w->from_a; i++)
         symmetric |= has_role(a, i, RM_GUARD__SYMMETRIC) != 0;
     for (size_t i = w->from_a + x; i < w->from_a + x + m; i++) {
-        /* "is married to", "differ from", not "friends hate" */
+        /* "is married to", "cats differ from", not "friends hate" */
         bool leads =
             i + 1 >= w->from_a + x + m || has_role(a, i + 1, RM_GUARD__PREP | RM_GUARD__COORD | RM_GUARD__ROLE);
-        symmetric |= leads && has_role(a, i, RM_GUARD__SYMMETRIC) != 0;
+        symmetric |= leads && i < w->from_a + x + 3 && has_role(a, i, RM_GUARD__SYMMETRIC) != 0;
     }
     for (size_t i = w->from_a + x; i <= w->from_a + x + m && i < a->count; i++)
         broken |= (word_at(a, i)->gap & (RM_GUARD__GAP_BREAK | RM_GUARD__GAP_COMMA)) != 0;
@@ -312,7 +312,7 @@ bool rm_guard__reordered(const rm_guard__match *match, float *ret_inversions)
         return false;
     if (match->a.content_more && match->b.content_more) /* "long hair than short hair", twice the one or the other */
         return true;
-    if (a.text->passive != b.text->passive)
+    if (a.text->passive != b.text->passive && !same_words)
         return inversions == 0;
     return inversions > 0 && !is_harmless(&a, &b) && (same_words || !is_harmless_content(match));
 }

@@ -159,6 +159,10 @@ static void end_word(scanner *s, size_t from, const word_shape *shape)
     rm_slice word = rm_slice_make(s->out->folded + from, len);
     check_scripts(s, shape);
     s->out->oddities += rm_guard__is_odd(word, shape);
+    if (shape->dotted && len == 2 && memcmp(word.ptr, "us", 2) == 0) {
+        rm_guard__put_byte(s, 'a');
+        word.len = s->folded_len - from;
+    }
     const rm_guard__entry *entry = rm_guard__find(s->words, rm_hash64(word));
     if (entry && entry->alias.len && (len > 1 || !shape->capital))
         push_alias(s, from, entry->alias);
@@ -223,13 +227,18 @@ static bool end_contraction(scanner *s, size_t from, const word_shape *shape)
 
 /* ---- scanning ---------------------------------------------------------------------------------------------------- */
 
+static bool is_ascii_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /* "U.S.A." is USA: a dot between single letters. */
 static bool joins_letters(const scanner *s, const word_shape *shape)
 {
     const char *at = s->text.ptr + s->at;
     size_t left = s->text.len - s->at;
-    return shape->letters == 1 && left >= 3 && at[0] == '.' && ((at[1] | 0x20) >= 'a' && (at[1] | 0x20) <= 'z') &&
-           (at[2] == '.' || at[2] == ' ');
+    return shape->letters == 1 && left >= 2 && is_ascii_letter(at[1]) &&
+           (left == 2 || !(is_ascii_letter(at[2]) || (at[2] >= '0' && at[2] <= '9') || at[2] & 0x80));
 }
 
 static void scan_word(scanner *s)
@@ -256,6 +265,7 @@ static void scan_word(scanner *s)
             s->at += c.len;
             dotted = s->at + 1 < s->text.len && s->text.ptr[s->at + 1] == '.';
             shape.letters = 0;
+            shape.dotted = true;
             continue;
         } else {
             break;

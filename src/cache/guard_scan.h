@@ -47,7 +47,7 @@ typedef struct character {
 typedef struct word_shape {
     uint32_t scripts; /* bits */
     uint16_t letters, digits, capitals, marks;
-    bool ascii, capital, marked;
+    bool ascii, capital, marked, dotted;
     bool untwinned; /* has a letter that does not pass for a Latin one */
 } word_shape;
 
