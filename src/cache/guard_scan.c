@@ -104,7 +104,7 @@ rm_guard__token *rm_guard__push(scanner *s, size_t from, const word_shape *shape
         s->status = RM_ETOOBIG;
         return NULL;
     }
-    s->out->noise |= len > RM_GUARD_WORD_BYTES_MAX;
+    s->out->noise |= shape->ascii && len > RM_GUARD_WORD_BYTES_MAX; /* some scripts have no spaces */
     rm_guard__token *token = &s->out->tokens[s->out->count++];
     rm_slice word = rm_slice_make(s->out->folded + from, len);
     *token = (rm_guard__token){.word = rm_hash64(word), .at = (uint32_t)from, .len = (uint16_t)len, .gap = s->gap};
