@@ -8,7 +8,8 @@ typedef struct flip {
     uint32_t flag;
 } flip;
 
-#define FLIPS_MAX 8
+#define FLIPS_MAX     8
+#define NAME_SLIP_MIN 8 /* letters of a name that may be misspelt */
 
 static const rm_guard__token *token_at(const rm_guard__side *side, size_t i)
 {
@@ -123,7 +124,8 @@ static bool stands_for(rm_guard__match *m, const rm_guard__token *a, const rm_gu
     if (!(a->flags & b->flags & RM_GUARD__ASCII) || (a->flags | b->flags) & (RM_GUARD__NUMBER | RM_GUARD__NUMBERED))
         return false;
     rm_slice first = rm_guard__word(m->a.text, a), second = rm_guard__word(m->b.text, b);
-    if (!(a->entry && b->entry) && is_slip(first, second))
+    bool names = a->flags & b->flags & RM_GUARD__NAME; /* Marian, Marina */
+    if (!(a->entry && b->entry) && is_slip(first, second) && !(names && first.len < NAME_SLIP_MIN))
         return true;
     if (looks_alike(first, second)) {
         m->flags |= RM_GUARD_BIT(INVISIBLE);

@@ -369,6 +369,26 @@ static const struct row {
      "hypo hypothyroidism hypoglycemia hypotension hypothermia | hyper hyperthyroidism hyperglycemia "
      "hypertension hyperthermia"},
 
+    /* Words that a slip of the pen would make of each other. */
+    {CONTRAST, 0, "desert deserts | dessert desserts"},
+    {CONTRAST, 0, "causal | casual"},
+    {CONTRAST, 0, "martial | marital"},
+    {CONTRAST, 0, "united | untied"},
+    {CONTRAST, 0, "sacred | scared"},
+    {CONTRAST, 0, "moral morals | morale"},
+    {CONTRAST, 0, "human humans | humane"},
+    {CONTRAST, 0, "latter | later"},
+    {CONTRAST, 0, "dinner | diner diners"},
+    {CONTRAST, 0, "super | supper"},
+    {CONTRAST, 0, "hopping hopped | hoping hoped"},
+    {CONTRAST, 0, "silver | sliver"},
+    {CONTRAST, 0, "barely | barley"},
+    {CONTRAST, 0, "stripped | striped"},
+    {CONTRAST, 0, "staring | starring"},
+    {CONTRAST, 0, "scraped scraping | scrapped scrapping"},
+    {CONTRAST, 0, "planed planing | planned planning"},
+    {CONTRAST, 0, "cavalry | calvary"},
+
     /* ---- units and dates ------------------------------------------------------------------------------------------ */
     {UNIT, 0,
      "~m meter meters metre metres | km kilometer kilometers kilometre kilometres kms kph | cm centimeter centimeters "
