@@ -180,6 +180,7 @@ static bool folded_is(const scanner *s, size_t from, const char *what)
 /* "n't": the word before loses its n. */
 static void end_negated(scanner *s, size_t from, const word_shape *shape)
 {
+    check_scripts(s, shape);
     s->folded_len--;
     if (folded_is(s, from, "ca"))
         rm_guard__put_byte(s, 'n');
