@@ -28,7 +28,8 @@ def flat(bench):
 
 def large(bench, entries, judged):
     one = measure(bench, "--entries", entries, "--queries", bench.options.queries)
-    bench.fact(f"{entries} entries", {name: one[name] for name in ("lists", "p50_us", "p99_us", "max_us", "recall", "near",
+    bench.fact(f"{entries} entries", {name: one[name] for name in ("lists", "probes", "p50_us", "p99_us", "max_us", "cpu_p50_us",
+                                                                  "cpu_p99_us", "recall", "near",
                                                                   "anonymous_mib", "fill_s", "add_us", "save_s", "load_s")})
     if judged:
         bench.bar(f"{entries} entries: search p99", one["p99_us"] / 1e3, 3, unit=" ms")

@@ -94,10 +94,10 @@
 #define RM_INDEX_HITS_MAX              64       /* of one search */
 #define RM_INDEX_CANDIDATES_MAX        256      /* whose vectors one search reads again to be exact */
 #define RM_INDEX_ENTRIES_MAX           67108864 /* of one partition */
-#define RM_INDEX_FLAT_ENTRIES          20000    /* a larger partition gets inverted lists, unless options say otherwise */
-#define RM_INDEX_FRESH_MAX             2048     /* entries of a large partition that its lists do not hold yet */
-#define RM_INDEX_DEAD_MAX              1024     /* removed entries that lists still hold, or a 16th of what they hold */
-#define RM_INDEX_SAMPLE_MAX            98304    /* vectors that lists are trained from */
+#define RM_INDEX_FLAT_ENTRIES          20000 /* a larger partition gets inverted lists, unless options say otherwise */
+#define RM_INDEX_FRESH_MAX             2048  /* entries of a large partition that its lists do not hold yet */
+#define RM_INDEX_DEAD_MAX              1024  /* removed entries that lists still hold, or a 16th of what they hold */
+#define RM_INDEX_SAMPLE_MAX            98304 /* vectors that lists are trained from */
 #define RM_INDEX_FINGERPRINT_BYTES_MAX 256
 
 /* text guards of the semantic cache */

@@ -40,6 +40,7 @@ rm_status rm_index_create(const rm_index_options *options, rm_index **ret_index)
     index->options.fingerprint = index->fingerprint;
     if (!options->flat_max)
         index->options.flat_max = RM_INDEX_FLAT_ENTRIES;
+    index->may_list = options->fetch && !options->reference && rm_index__lists_run_here();
     index->dot = options->reference ? rm_index__dot_reference : rm_index__dot_best();
     for (size_t i = 0; i < RM_INDEX__SHARDS; i++) {
         lock_init(&index->shards[i].lock);
@@ -361,6 +362,7 @@ static void count_partition(const rm_index *index, const rm_index__partition *se
     if (self->lists) {
         stats->large++;
         stats->lists += self->lists->list_count;
+        stats->probes = self->lists->probes > stats->probes ? self->lists->probes : stats->probes;
         stats->fresh += self->count;
         stats->dead += self->lists->dead.count;
         stats->bytes += rm_index__lists_bytes(self->lists);

@@ -71,6 +71,8 @@ typedef struct rm_index__lists {
     _Atomic uint32_t refs;
 } rm_index__lists;
 
+/* Whether this CPU has the instructions that the library was built with. */
+bool rm_index__lists_run_here(void);
 /* How many lists for so many entries. */
 uint32_t rm_index__lists_wanted(uint64_t entries);
 rm_status rm_index__lists_create(uint32_t dimensions, uint32_t list_count, rm_index__lists **ret_lists) RM_WARN_UNUSED;
@@ -129,6 +131,7 @@ struct rm_index {
     rm_index_options options;
     char fingerprint[RM_INDEX_FINGERPRINT_BYTES_MAX + 1];
     rm_index__dot dot;
+    bool may_list; /* partitions may get lists */
     rm_index__shard shards[RM_INDEX__SHARDS];
     rm_index__due due;    /* its lock is taken inside a shard's */
     pthread_mutex_t slow; /* maintenance and snapshots; taken before a shard's */

@@ -43,6 +43,15 @@ static FaissIndexIVF *ivf_of(const rm_index__lists *lists)
     return faiss_IndexIVF_cast((FaissIndex *)lists->codes);
 }
 
+bool rm_index__lists_run_here(void)
+{
+#if defined(__x86_64__)
+    if (strcmp(RM_FAISS_INSTRUCTIONS, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+#endif
+    return true;
+}
+
 uint32_t rm_index__lists_wanted(uint64_t entries)
 {
     uint64_t sample = entries < RM_INDEX_SAMPLE_MAX ? entries : RM_INDEX_SAMPLE_MAX;

@@ -35,7 +35,7 @@ static bool next_kind(const rm_index *index, const rm_index__partition *self, jo
 {
     const rm_index__lists *lists = self->lists;
     uint64_t entries = rm_index__entries(self);
-    if (!index->options.fetch || index->options.reference)
+    if (!index->may_list)
         return false;
     if (!lists) {
         *ret_kind = BUILD;

@@ -178,7 +178,7 @@ static rm_status read_partition(rm_index *index, rm_slice *rest, bool with_lists
     rm_index__partition *self = rm_index__partition_create();
     rm_status status = self ? read_rows(index, rest, head.rows, self) : RM_ENOMEM;
     if (status == RM_OK && head.has_lists)
-        status = read_lists(rest, index->options.dimensions, with_lists, &self->lists);
+        status = read_lists(rest, index->options.dimensions, with_lists && index->may_list, &self->lists);
     if (status == RM_OK)
         status = rm_map_put(&shard->partitions, head.key, self);
     if (status)
@@ -444,28 +444,35 @@ static void sync_folder(const char *path)
     (void)close(file);
 }
 
+static rm_status save_as(rm_index *index, const char *temporary, uint64_t sequence)
+{
+    int descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (descriptor < 0)
+        return RM_EIO;
+    FILE *file = fdopen(descriptor, "w+");
+    if (!file) {
+        (void)close(descriptor);
+        return RM_ENOMEM;
+    }
+    rm_status status = write_file(index, file, sequence);
+    if (fclose(file) != 0 && status == RM_OK)
+        status = RM_EIO;
+    return status;
+}
+
 rm_status rm_index_save(rm_index *index, const char *path, uint64_t sequence)
 {
     char temporary[PATH_BYTES];
     if ((size_t)snprintf(temporary, sizeof(temporary), "%s.tmp", path) >= sizeof(temporary))
         return RM_EINVAL;
-    int descriptor = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "w+");
-    if (!file) {
-        if (descriptor >= 0)
-            (void)close(descriptor);
-        return RM_EIO;
-    }
     (void)pthread_mutex_lock(&index->slow);
-    rm_status status = write_file(index, file, sequence);
-    (void)pthread_mutex_unlock(&index->slow);
-    if (fclose(file) != 0 && status == RM_OK)
-        status = RM_EIO;
+    rm_status status = save_as(index, temporary, sequence);
     if (status == RM_OK && rename(temporary, path) != 0)
         status = RM_EIO;
     if (status == RM_OK)
         sync_folder(path);
     else
         (void)unlink(temporary);
+    (void)pthread_mutex_unlock(&index->slow);
     return status;
 }

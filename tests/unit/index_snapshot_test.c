@@ -172,6 +172,27 @@ static void of_something_else(void **state)
     world_deinit(&w);
 }
 
+/* What has lists is of no use to who cannot read vectors. */
+static void lists_need_a_way_to_read_vectors(void **state)
+{
+    world w;
+    rm_index *index = NULL;
+    uint64_t sequence;
+    (void)state;
+    world_init(&w, 8, 2000, 1500);
+    world_fill(&w, HOME, 0, 1600);
+    world_maintain(&w);
+    assert_int_equal(rm_index_save(w.index, path, 1), RM_OK);
+    rm_index_options options = world_options(&w, 1500);
+    options.fetch = NULL;
+    assert_int_equal(rm_index_load(path, &options, &index, &sequence), RM_EUNSUPPORTED);
+    options.fetch = world_fetch;
+    options.reference = true;
+    assert_int_equal(rm_index_load(path, &options, &index, &sequence), RM_EUNSUPPORTED);
+    assert_null(index);
+    world_deinit(&w);
+}
+
 /* Every bit of the small one, each 101st byte of the one with lists; and each shorter file. */
 static void damage_is_noticed(void **state)
 {
@@ -307,6 +328,7 @@ int main(void)
         cmocka_unit_test(large_partitions),
         cmocka_unit_test(during_a_build),
         cmocka_unit_test(of_something_else),
+        cmocka_unit_test(lists_need_a_way_to_read_vectors),
         cmocka_unit_test(damage_is_noticed),
         cmocka_unit_test(wrong_lengths_are_noticed),
         cmocka_unit_test(what_cannot_be_written_leaves_the_old_one),
