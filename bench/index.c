@@ -1,6 +1,6 @@
-/* remora-bench index: searches of one large partition against what is exact, and of one that is searched whole against a bare
- * call of FAISS, in turn. The vectors lie in a mapped file, as they would in the store, so that anonymous memory is the
- * index's alone. */
+/* remora-bench index: searches of one large partition against what is exact, and of one that is searched whole
+ * against a bare call of FAISS, in turn. The vectors lie in a mapped file, as they would in the store, so that
+ * anonymous memory is the index's alone. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>

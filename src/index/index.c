@@ -1,5 +1,5 @@
-/* Partitions and their rows; what any thread may call. Partitions lie in shards, each with a lock of its own that lets waiting
- * writers in before new readers. */
+/* Partitions and their rows; what any thread may call. Partitions lie in shards, each with a lock of its own that
+ * lets waiting writers in before new readers. */
 #include "index_internal.h"
 
 #include <math.h>
@@ -73,7 +73,7 @@ void rm_index_destroy(rm_index *index)
     rm_free(index);
 }
 
-/* ---- a partition; the shard's write lock is held ------------------------------------------------------------------ */
+/* ---- a partition; the shard's write lock is held ----------------------------------------------------------------- */
 
 rm_index__partition *rm_index__partition_create(void)
 {

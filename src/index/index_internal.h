@@ -6,9 +6,9 @@
  *   snapshot.c  files                                index->slow, likewise
  *   dot.c, ids.c                                     inner products; sets of ids
  *
- * An entry is in exactly one place: a row, or `alive` of its partition's lists. Codes inside the lists whose id is not alive do
- * not count. FAISS's own structures change only under index->slow AND the shard's write lock, so each of the two is enough
- * to read them. */
+ * An entry is in exactly one place: a row, or `alive` of its partition's lists. Codes inside the lists whose id is
+ * not alive do not count. FAISS's own structures change only under index->slow AND the shard's write lock, so each
+ * of the two is enough to read them. */
 #ifndef RM_INDEX_INTERNAL_H
 #define RM_INDEX_INTERNAL_H
 
@@ -85,8 +85,8 @@ rm_status rm_index__lists_settle(rm_index__lists *lists, const float *sample, si
 /* Adds to lists that nobody else sees; a failure makes them useless. */
 rm_status rm_index__lists_fill(rm_index__lists *lists, const float *vectors, const uint64_t *ids,
                                size_t count) RM_WARN_UNUSED;
-/* Codes entries aside; then merges them in under the write lock, or forgets them. A failure of the first changes nothing, one
- * of the second may leave `broken` lists. */
+/* Codes entries aside; then merges them in under the write lock, or forgets them. A failure of the first changes
+ * nothing, one of the second may leave `broken` lists. */
 rm_status rm_index__lists_stage(rm_index__lists *lists, const float *vectors, const uint64_t *ids,
                                 size_t count) RM_WARN_UNUSED;
 rm_status rm_index__lists_merge(rm_index__lists *lists, const uint64_t *ids, size_t count) RM_WARN_UNUSED;
@@ -172,8 +172,8 @@ void rm_index__job_destroy(rm_index__job *job);
 
 /* ---- snapshot.c -------------------------------------------------------------------------------------------------- */
 
-/* The parts of a snapshot whose checksum was right. Without `with_lists` one that has inverted lists is RM_EUNSUPPORTED: FAISS's
- * reader is not made for bytes of unknown origin. */
+/* The parts of a snapshot whose checksum was right. Without `with_lists` one that has inverted lists is
+ * RM_EUNSUPPORTED: FAISS's reader is not made for bytes of unknown origin. */
 rm_status rm_index__snapshot_decode(rm_slice bytes, const rm_index_options *options, bool with_lists,
                                     rm_index **ret_index, uint64_t *ret_sequence) RM_WARN_UNUSED;
 /* RM_ECORRUPT; RM_EUNSUPPORTED: another version. */

@@ -128,8 +128,8 @@ rm_status rm_index__lists_train(rm_index__lists *lists, const float *sample, siz
         "a round of training");
 }
 
-/* A query at PROBE_NEAR from `vector`, towards `other`: what real questions differ by lies in the space that the vectors
- * fill, where it moves them between lists more than noise in all directions would. */
+/* A query at PROBE_NEAR from `vector`, towards `other`: what real questions differ by lies in the space that the
+ * vectors fill, where it moves them between lists more than noise in all directions would. */
 static void make_query(const float *vector, const float *other, uint32_t dimensions, float *ret_query)
 {
     double along = 0, length = 0;
@@ -163,7 +163,8 @@ static rm_status rank_of(FaissIndex *centroids, const float *vector, const float
     return RM_OK;
 }
 
-/* How many lists a search has to look into, measured on the sample: the least number with at most PROBE_MISSES misses. */
+/* How many lists a search has to look into, measured on the sample: the least number with at most PROBE_MISSES
+ * misses. */
 static rm_status choose_probes(rm_index__lists *lists, const float *sample, size_t count)
 {
     FaissIndex *centroids = faiss_IndexIVF_quantizer(ivf_of(lists));
@@ -315,7 +316,8 @@ rm_status rm_index__lists_search(const rm_index__lists *lists, const float *quer
     return status;
 }
 
-/* Codes and ids as FAISS keeps them (vectors that double, so half of the last doubling on average), twice the centroids. */
+/* Codes and ids as FAISS keeps them (vectors that double, so half of the last doubling on average), twice the
+ * centroids. */
 uint64_t rm_index__lists_bytes(const rm_index__lists *lists)
 {
     uint64_t held = lists->alive.count + lists->dead.count, entry = lists->dimensions + sizeof(idx_t);

@@ -1,5 +1,5 @@
-/* Slow work, one job at a time and in pieces. While a job runs its partition tells it of each entry that leaves, so that what
- * the job holds of the past can be put right when its result is swapped in.
+/* Slow work, one job at a time and in pieces. While a job runs its partition tells it of each entry that leaves, so
+ * that what the job holds of the past can be put right when its result is swapped in.
  *
  *   BUILD   note ids ─► gather a sample ─► train ─► settle ─► fill ─► swap the new lists in
  *   ABSORB  copy fresh rows ─► code them aside ─► merge them into the lists
@@ -91,7 +91,7 @@ void rm_index__consider(rm_index *index, rm_key128 key, rm_index__partition *sel
         self->due = push_due(&index->due, key);
 }
 
-/* ---- a job and its partition; the write lock is held ---------------------------------------------------------------- */
+/* ---- a job and its partition; the write lock is held ------------------------------------------------------------- */
 
 void rm_index__job_removed(rm_index__job *job, uint64_t id)
 {
@@ -172,8 +172,8 @@ static rm_status begin_build(rm_index *index, rm_index__job *job, const rm_index
     return job->sample ? RM_OK : RM_ENOMEM;
 }
 
-/* The vectors of those of `count` places in job->ids that still have one; their ids are left in ret_ids. Rows are copied from
- * where they stood, if they still do; all others come from the owner. */
+/* The vectors of those of `count` places in job->ids that still have one; their ids are left in ret_ids. Rows are
+ * copied from where they stood, if they still do; all others come from the owner. */
 static rm_status read_vectors(rm_index *index, rm_index__job *job, const size_t *places, size_t count,
                               float *ret_vectors, uint64_t *ret_ids, size_t *ret_count)
 {

@@ -1,5 +1,5 @@
-/* Snapshots. The whole file is checked by its checksum before anything in it is believed; then each length is still checked, so
- * that a wrong one is an error and nothing worse.
+/* Snapshots. The whole file is checked by its checksum before anything in it is believed; then each length is still
+ * checked, so that a wrong one is an error and nothing worse.
  *
  *   header       magic, version, dimensions, order of bytes, fingerprint's length, sequence, partitions, length, checksum
  *   fingerprint  padded to 8 bytes, like all that follows
@@ -292,12 +292,13 @@ static rm_status copy_lists(rm_index__lists *lists, moment *ret)
     return RM_OK;
 }
 
-/* Read lock held. Broken lists are not worth keeping: the owner's store has what they held. */
+/* Read lock held. A snapshot without what broken lists held would not be what its sequence says. */
 static rm_status copy_partition(const rm_index *index, rm_key128 key, const rm_index__partition *self, moment *ret)
 {
     rm_status status = RM_OK;
-    bool has_lists = self->lists && !self->lists->broken;
-    ret->head = (partition_head){.key = key, .rows = self->count, .has_lists = has_lists};
+    if (self->lists && self->lists->broken)
+        return RM_EINTERNAL;
+    ret->head = (partition_head){.key = key, .rows = self->count, .has_lists = self->lists != NULL};
     if (self->count)
         status = rm_index__partition_resize(index, &ret->rows, self->count);
     if (status)
@@ -307,10 +308,11 @@ static rm_status copy_partition(const rm_index *index, rm_key128 key, const rm_i
         memcpy(rm_index__rows(&ret->rows), rm_index__rows(self),
                (size_t)self->count * index->options.dimensions * sizeof(float));
     }
-    return has_lists ? copy_lists(self->lists, ret) : RM_OK;
+    return self->lists ? copy_lists(self->lists, ret) : RM_OK;
 }
 
-/* FAISS's part is as long as it turns out; its length is put into the head afterwards. Maintenance waits, so nothing changes it. */
+/* FAISS's part is as long as it turns out; its length is put into the head afterwards. Maintenance waits, so nothing
+ * changes it. */
 static rm_status write_lists(FILE *file, moment *self)
 {
     long head_at = ftell(file);

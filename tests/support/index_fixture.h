@@ -155,8 +155,8 @@ static inline void check_same(world *w, rm_key128 partition, const float *query,
     }
 }
 
-/* Of `queries` near entries of the partition, how many find the very entry that the reference finds. Each hit of the index
- * is checked: an entry of this partition, with its true similarity. */
+/* Of `queries` near entries of the partition, how many find the very entry that the reference finds. Each hit of the
+ * index is checked: an entry of this partition, with its true similarity. */
 static inline unsigned count_found(world *w, rm_key128 partition, unsigned queries)
 {
     float query[FIXTURE_DIMENSIONS_MAX], truth;

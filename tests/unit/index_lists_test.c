@@ -78,7 +78,8 @@ static void removed_entries_are_gone_at_once(void **state)
     world_deinit(&w);
 }
 
-/* The nearest entries of a question all leave: those behind them are found although more left than a search asks for. */
+/* The nearest entries of a question all leave: those behind them are found although more left than a search asks
+ * for. */
 static void the_dead_hide_nobody(void **state)
 {
     enum { ROUNDS = 12, HITS = 4 };
@@ -264,8 +265,8 @@ static void to_purge(world *w)
         world_remove(w, id);
 }
 
-/* The work that `prepare` leaves to do, with the nth allocation failing: nothing is lost, and the next try succeeds. Entries
- * also leave between the pieces. False: it needs fewer allocations. */
+/* The work that `prepare` leaves to do, with the nth allocation failing: nothing is lost, and the next try succeeds.
+ * Entries also leave between the pieces. False: it needs fewer allocations. */
 static bool survives(preparation prepare, uint64_t nth)
 {
     world w;

@@ -1,4 +1,5 @@
-/* Snapshots: what is read is what was written; any damage is an error; nothing half written ever stands in the file's place. */
+/* Snapshots: what is read is what was written; any damage is an error; nothing half written ever stands in the
+ * file's place. */
 #include "index_fixture.h"
 
 #include <sys/stat.h>
@@ -244,7 +245,8 @@ static void wrong_lengths_are_noticed(void **state)
     assert_int_equal(rm_index_save(w.index, path, 1), RM_OK);
     rm_index_options options = world_options(&w, 1500);
     char *bytes = read_file(&len);
-    /* Up to where FAISS's bytes begin: headers, ids, rows, ids of lists; but for the length of its bytes, which it trusts. */
+    /* Up to where FAISS's bytes begin: headers, ids, rows, ids of lists; but for the length of its bytes, which it
+     * trusts. */
     size_t length_at = 64 + 16 + 24 + 5 * 24 + 32, own = length_at + 8 + 1600 * 8;
     for (size_t at = 64; at < own && at < len; at += at < 400 ? 1 : 1024) {
         char before = bytes[at];

@@ -1,5 +1,5 @@
-/* Searches on several threads beside additions, removals, drops, maintenance and snapshots: for the thread sanitizer above all.
- * A vector never changes once its id is known, so a searcher can check each similarity. */
+/* Searches on several threads beside additions, removals, drops, maintenance and snapshots: for the thread sanitizer
+ * above all. A vector never changes once its id is known, so a searcher can check each similarity. */
 #include "index_fixture.h"
 
 #include <pthread.h>
