@@ -1,5 +1,6 @@
-/* Any bytes as a snapshot: refused by the checksum; and with the right checksum put in, refused or an index that can be used.
- * FAISS's own bytes are left out: only the checksum stands before them, and its reader is not made for this. */
+/* Any bytes as a snapshot: refused by the checksum; and with the right checksum put in, refused or an index that can
+ * be used. FAISS's own bytes are left out: only the checksum stands before them, and its reader is not made for
+ * this. */
 #include "index_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
