@@ -47,7 +47,7 @@ bool rm_index__lists_run_here(void)
 {
 #if defined(__x86_64__)
     if (strcmp(RM_FAISS_INSTRUCTIONS, "avx2") == 0)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
     return true;
 }
