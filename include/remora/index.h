@@ -60,8 +60,10 @@ rm_status rm_index_search(rm_index *index, rm_key128 partition, const float *que
 uint64_t rm_index_count(rm_index *index, rm_key128 partition);
 
 /* Does the next piece of slow work, if any: up to about 50 ms, or one round of training (1 s at 250,000 entries, 5 s
- * at a million). A failure ends what was begun (it starts over when the partition changes next) and harms nothing:
- * RM_ENOMEM, what `fetch` returned, RM_EINTERNAL. *ret_more: call again. One thread at a time works, another waits. */
+ * at a million). While lists are trained anew, each time a partition has doubled, the old ones stay beside the new, and
+ * up to RM_INDEX_SAMPLE_MAX vectors besides. A failure ends what was begun (it starts over when the partition changes
+ * next) and harms nothing: RM_ENOMEM, what `fetch` returned, RM_EINTERNAL. *ret_more: call again. One thread at a time
+ * works, another waits. */
 rm_status rm_index_maintain(rm_index *index, bool *ret_more) RM_WARN_UNUSED;
 
 typedef struct rm_index_stats {

@@ -154,6 +154,30 @@ static void training_asks_the_owner(void **state)
     world_deinit(&w);
 }
 
+/* As after a merge that ran out of memory half way: nothing is read from the lists, and they are built again. */
+static void broken_lists_are_built_again(void **state)
+{
+    world w;
+    rm_index_hit hit;
+    uint32_t count;
+    (void)state;
+    world_init(&w, 24, 4000, FLAT_MAX);
+    world_fill(&w, HOME, 0, 2000);
+    world_maintain(&w);
+    rm_index__partition *partition = rm_map_get(&rm_index__shard_of(w.index, HOME)->partitions, HOME);
+    partition->lists->broken = true;
+    assert_int_equal(rm_index_search(w.index, HOME, world_vector(&w, 7), 1, &hit, &count), RM_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(rm_index_count(w.index, HOME), 2000);
+    world_add(&w, HOME, 2000);
+    world_remove(&w, 5);
+    world_maintain(&w);
+    assert_int_equal(rm_index_get_stats(w.index).builds, 2);
+    assert_int_equal(rm_index_count(w.index, HOME), 2000);
+    assert_true(count_found(&w, HOME, QUERIES) >= QUERIES * 98 / 100);
+    world_deinit(&w);
+}
+
 static void without_a_way_to_read_vectors_all_stays_exact(void **state)
 {
     world w;
@@ -317,6 +341,7 @@ int main(void)
         cmocka_unit_test(the_dead_hide_nobody),
         cmocka_unit_test(what_cannot_be_read_is_left_out),
         cmocka_unit_test(training_asks_the_owner),
+        cmocka_unit_test(broken_lists_are_built_again),
         cmocka_unit_test(without_a_way_to_read_vectors_all_stays_exact),
         cmocka_unit_test(changes_during_a_build_are_kept),
         cmocka_unit_test(a_long_life),
