@@ -319,11 +319,21 @@ static void measure(const rm_guard__match *m, rm_guard_result *result)
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
+/* When against where. What, which and how are asked for one thing in turn. */
+static bool questions_differ(uint16_t a, uint16_t b)
+{
+    uint16_t x = a % RM_GUARD__SIDES_MAX, y = b % RM_GUARD__SIDES_MAX;
+    return a != b && a / RM_GUARD__SIDES_MAX == b / RM_GUARD__SIDES_MAX && x >= RM_GUARD__ASKS_FIRST &&
+           x <= RM_GUARD__ASKS_LAST && y >= RM_GUARD__ASKS_FIRST && y <= RM_GUARD__ASKS_LAST;
+}
+
 static uint32_t compare_texts(const rm_guard_text *a, const rm_guard_text *b)
 {
     uint32_t flags = 0;
     if (a->aspects != b->aspects && !(a->becomes && b->becomes))
         flags |= RM_GUARD_BIT(ASPECT);
+    if (a->asks && b->asks && questions_differ(a->question, b->question))
+        flags |= RM_GUARD_BIT(ANTONYM);
     if (code_differs(a, b))
         flags |= RM_GUARD_BIT(CODE);
     if (quotes_differ(a, b) || quotes_differ(b, a))

@@ -10,6 +10,7 @@
 
 #define WINDOW_MAX  40  /* words between the first and the last that moved; more is another text */
 #define ROTATED_MAX 128 /* words of a text whose halves may have changed places */
+#define LOOSE_MAX   4   /* words that the texts do not share; with more it is a paraphrase */
 #define STRETCH     3   /* words that both ends of the window may lend to its parts */
 
 /* One text's words in order, articles left out. */
@@ -181,11 +182,13 @@ static bool turns_compound(const line *a, const line *b, const window *w)
 
 /* Words whose place counts. Where both texts have the very same words, all of them; else content, numbers and the few
  * function words that give roles, unless one text has the word once more than the other. */
-static bool counts(const rm_guard__match *m, const rm_guard__token *token, bool same_words)
+static bool counts(const rm_guard__match *m, uint16_t at, bool same_words)
 {
+    const rm_guard__token *token = &m->a.text->tokens[at], *twin = &m->b.text->tokens[m->a.partner[at]];
     uint32_t roles = rm_guard__roles(token);
-    if (same_words)
-        return true;
+    if (same_words) /* "isn't it", "is it not" */
+        return !(roles & RM_GUARD__QUESTION ||
+                 (roles & RM_GUARD__NEGATION && (token->flags | twin->flags) & RM_GUARD__ATTACHED));
     if (roles & RM_GUARD__LIGHT || !(token->flags & (RM_GUARD__CONTENT | RM_GUARD__NUMBER) || roles & RM_GUARD__ROLE))
         return false;
     for (size_t i = 0; i < m->a.loose_count; i++) {
@@ -206,7 +209,7 @@ static size_t inversions_of(const rm_guard__match *m, bool same_words, size_t *r
     uint16_t last = RM_GUARD__ALONE;
     for (size_t i = 0; i < a->sequence_count; i++) {
         uint16_t partner = m->a.partner[a->sequence[i]];
-        if (partner == RM_GUARD__ALONE || !counts(m, &a->tokens[a->sequence[i]], same_words))
+        if (partner == RM_GUARD__ALONE || !counts(m, a->sequence[i], same_words))
             continue;
         if (last != RM_GUARD__ALONE) {
             pairs++;
@@ -270,7 +273,7 @@ static bool led(const line *l, size_t i)
 {
     size_t at = l->words[i];
     while (at > 0 && (l->text->tokens[at - 1].flags & RM_GUARD__DROPPED ||
-                      rm_guard__roles(&l->text->tokens[at - 1]) & RM_GUARD__ARTICLE))
+                      rm_guard__roles(&l->text->tokens[at - 1]) & (RM_GUARD__ARTICLE | RM_GUARD__DETERMINER)))
         at--;
     return at > 0 && rm_guard__roles(&l->text->tokens[at - 1]) & RM_GUARD__PREP;
 }
@@ -308,7 +311,8 @@ bool rm_guard__reordered(const rm_guard__match *match, float *ret_inversions)
     bool same_content = match->a.content_alone == 0 && match->b.content_alone == 0;
     size_t pairs, inversions = inversions_of(match, same_words, &pairs);
     *ret_inversions = pairs ? (float)inversions / (float)pairs : 0;
-    if (!same_content || (match->a.content_matched < 2 && !same_words))
+    if (!same_content || match->a.loose_count + match->b.loose_count > LOOSE_MAX ||
+        (match->a.content_matched < 2 && !same_words))
         return false;
     if (match->a.content_more && match->b.content_more) /* "long hair than short hair", twice the one or the other */
         return true;

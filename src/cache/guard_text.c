@@ -277,6 +277,7 @@ static void find_question(rm_guard_text *text)
         if (!group || class / RM_GUARD__SIDES_MAX < group) {
             group = class / RM_GUARD__SIDES_MAX;
             text->question = class;
+            text->asks = rm_guard__roles(token) & RM_GUARD__WH;
         }
     }
 }

@@ -30,9 +30,15 @@ enum {
     RM_GUARD__QUESTION = 1U << 19,
     RM_GUARD__PERSON = 1U << 20,     /* he, she, his: may stand for a name */
     RM_GUARD__PARTICIPLE = 1U << 21, /* a verb of irregular forms: before "by" it may be passive */
+    RM_GUARD__WH = 1U << 25,         /* what, who, when */
+    RM_GUARD__DETERMINER = 1U << 24, /* may stand between a preposition and its noun */
     RM_GUARD__FILLER = 1U << 23,     /* dropped wherever it stands: please, um */
     RM_GUARD__CURRENCY = 1U << 22,   /* a unit that may stand before its number */
 };
+
+/* Sides of the row of question words that ask for different things: who, when, where, why. */
+#define RM_GUARD__ASKS_FIRST 1
+#define RM_GUARD__ASKS_LAST  4
 
 #define RM_GUARD__CONTRASTS_MAX 3
 #define RM_GUARD__SIDES_MAX     32
@@ -125,6 +131,7 @@ struct rm_guard_text {
     uint16_t question;
     uint8_t language, script;
     bool invisible, control, noise, passive, becomes;
+    bool asks; /* its question word is one, no verb */
     uint64_t trigrams[RM_GUARD__TRIGRAM_WORDS];
 };
 

@@ -28,6 +28,7 @@ static const struct row {
      "got getting gotten go goes going want wants wanted need needs needed possible able etc eg ie re "
      "really actually truly indeed somehow basically literally definitely certainly simply currently exactly "
      "anyway maybe perhaps wondering usually normally typically generally probably honestly"},
+    {ROLE, RM_GUARD__DETERMINER, "my your our their his her its this that these those any some"},
     {ROLE, STOP | RM_GUARD__BE, "be is are was were been being"},
     {ROLE, STOP | RM_GUARD__PREP,
      "of in on at for with to as about under over via per into onto upon within along across among between through "
@@ -63,7 +64,7 @@ static const struct row {
     {ROLE, RM_GUARD__INJECTED,
      "instruction instructions prompt prompts previous above prior rules guidelines system "
      "verbatim exactly only jailbreak"},
-    {QUESTION, STOP, "what whats | who whom whose | when | where | why | how | which"},
+    {QUESTION, STOP | RM_GUARD__WH, "what whats | who whom whose | when | where | why | how | which"},
     {QUESTION, 0, "is are was were am | do does did | can could | should shall | will would | has have had | if"},
 
     /* ---- spellings ------------------------------------------------------------------------------------------------ */
@@ -110,7 +111,8 @@ static const struct row {
     {ROLE, RM_GUARD__PARTICIPLE,
      "hit put cut set let hurt read bought begun chosen made built beaten eaten written given taken seen"},
     {SYNONYM, RM_GUARD__PARTICIPLE,
-     "understand understood | sell sold | write wrote written | take took taken | give gave given | see saw seen | "
+     "use used | understand understood | sell sold | write wrote written | take took taken | give gave given | see saw "
+     "seen | "
      "know "
      "knew known | eat ate eaten | drive drove driven | break broke broken | steal stole stolen | teach taught | catch "
      "caught | find found | lose lost | win won | make made | build built | send sent | spend spent | hold held | keep "
@@ -127,8 +129,6 @@ static const struct row {
 
     /* ---- contrasts ------------------------------------------------------------------------------------------------ */
     {CONTRAST, RM_GUARD__COORD, "and | or"},
-    {CONTRAST, 0, "who whom | when | where | why"},
-    {CONTRAST, 0, "why | how"},
     {CONTRAST, 0, "more increasingly | less fewer"},
     {CONTRAST, 0, "most | least fewest"},
     {CONTRAST, 0, "always forever | never | sometimes occasionally | rarely seldom"},

@@ -157,6 +157,9 @@ static void harmless_orders(void **state)
         {"Did Anna recognize Bob?", "Was Bob recognized by Anna?", 0},
         {"What is the guest password?", "What is the password for guests?", 0},
         {"What are the best songs by Abba?", "What are the best Abba songs?", 0},
+        {"Why was my card payment reverted?", "My card payment was reverted, why?", 0},
+        {"Why hasn't my payment gone through?", "Why has my payment not gone through?", 0},
+        {"Why is my card payment pending?", "Why would my payment for my card show as pending?", 0},
         {"What is love? What does it cost?", "What does it cost? What is love?", 0},
     };
     check_silent(pairs, RM_COUNT(pairs), UINT32_MAX);
@@ -278,6 +281,7 @@ static void order_and_content(void **state)
         {"Is Anna taller than Bob?", "Is Bob taller than Anna?", BIT(ORDER)},
         {"How to convert from USD to EUR?", "How to convert to USD from EUR?", BIT(ORDER)},
         {"Did Anna hit Bob?", "Was Anna hit by Bob?", BIT(ORDER)},
+        {"Did Anna use the book?", "Was Anna used by the book?", BIT(ORDER)},
         {"Why do tall guys love short girls?", "Why do short guys love tall girls?", BIT(ORDER)},
         {"Is he just loud or really wise?", "Is he really loud or just wise?", BIT(ORDER)},
         {"Is it good to gain weight and not lose it?", "Is it good to lose weight and not gain it?", BIT(ORDER)},
