@@ -37,9 +37,10 @@ void rm_index__dot_portable(const float *query, const float *rows, size_t count,
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define AVX2 __attribute__((target("avx2,fma")))
-#define ROWS 4U
-#define STEP 8U
+#define AVX2  __attribute__((target("avx2,fma")))
+#define ROWS  4U
+#define STEP  8U
+#define AHEAD 8U /* rows fetched ahead, which memory needs to keep up */
 
 AVX2 static float sum_of(__m256 v)
 {
@@ -53,10 +54,12 @@ AVX2 static void four_rows(const float *query, const float *rows, uint32_t dimen
     const float *row[ROWS] = {rows, rows + dimensions, rows + 2 * (size_t)dimensions, rows + 3 * (size_t)dimensions};
     __m256 sums[ROWS] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
     __m256 more[ROWS] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    uintptr_t ahead = AHEAD * dimensions * sizeof(float); /* past the end it does nothing */
     uint32_t d = 0;
     for (; d + 2 * STEP <= dimensions; d += 2 * STEP) {
         __m256 q0 = _mm256_loadu_ps(query + d), q1 = _mm256_loadu_ps(query + d + STEP);
         for (uint32_t r = 0; r < ROWS; r++) {
+            _mm_prefetch((const char *)((uintptr_t)(row[r] + d) + ahead), _MM_HINT_T0);
             sums[r] = _mm256_fmadd_ps(q0, _mm256_loadu_ps(row[r] + d), sums[r]);
             more[r] = _mm256_fmadd_ps(q1, _mm256_loadu_ps(row[r] + d + STEP), more[r]);
         }
