@@ -2,6 +2,10 @@
  * the sums do not wait for each other. */
 #include "index_internal.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define LANES 16U
 
 void rm_index__dot_reference(const float *query, const float *rows, size_t count, uint32_t dimensions, float *ret)
@@ -35,8 +39,6 @@ void rm_index__dot_portable(const float *query, const float *rows, size_t count,
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #define AVX2  __attribute__((target("avx2,fma")))
 #define ROWS  4U
 #define STEP  8U
