@@ -17,6 +17,8 @@ int rm_app_cache(int argc, char **argv);
 int rm_app_report(int argc, char **argv);
 int rm_app_embed(int argc, char **argv);
 int rm_app_eval(int argc, char **argv);
+int rm_app_eval_semantic(int argc, char **argv); /* eval_semantic.c: of `remora eval` */
+int rm_app_eval_pairs(int argc, char **argv);
 
 /* ---- options.c ---- */
 

@@ -161,17 +161,23 @@ static int eval_embed(int argc, char **argv)
 
 /* ---- the subcommand ---------------------------------------------------------------------------------------------- */
 
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} evaluations[] = {{"semantic", rm_app_eval_semantic}, {"pairs", rm_app_eval_pairs}, {"embed", eval_embed}};
+
 int rm_app_eval(int argc, char **argv)
 {
-    const rm_app_command command = {"remora eval embed [OPTION]...",
-                                    "Measures on a data file. `remora eval embed --help` says more.",
+    const rm_app_command command = {"remora eval semantic|pairs|embed [OPTION]...",
+                                    "Measures on a data file. `remora eval semantic --help` says more.",
                                     NULL,
                                     0,
                                     NULL,
                                     0};
 
-    if (argc > 1 && strcmp(argv[1], "embed") == 0)
-        return eval_embed(argc - 1, argv + 1);
+    for (size_t i = 0; argc > 1 && i < RM_COUNT(evaluations); i++)
+        if (strcmp(argv[1], evaluations[i].name) == 0)
+            return evaluations[i].run(argc - 1, argv + 1);
     if (argc > 1 && argv[1][0] != '-')
         return rm_app_usage(&command, "eval: there is no evaluation '%s'", argv[1]);
     int code = rm_app_parse(&command, argc, argv);

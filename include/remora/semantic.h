@@ -1,0 +1,128 @@
+/* L3: the semantic cache: whether a neighbour's answer will do for a request that was never seen before.
+ *
+ *     text, vector ──► neighbours in the partition ──► guards ──► risk by the evidence ──► hit | audit | miss
+ *                                                                   ▲                        │
+ *                                                                   └── label ◄── fresh answer ◄┘
+ *
+ * Nothing here is I/O: vectors lie in an rm_index, texts where the owner keeps them. A namespace has one budget of error:
+ * wrong hits stay below max_error of its requests, by an upper bound of what its evidence says. What is served without a
+ * label is never learnt from. */
+#ifndef REMORA_SEMANTIC_H
+#define REMORA_SEMANTIC_H
+
+#include "remora/base.h"
+#include "remora/index.h"
+
+typedef struct rm_semantic rm_semantic;
+
+#define RM_SEMANTIC_VERDICTS(X)                                           \
+    X(MISS, "miss", "no neighbour, or none whose risk is worth it")       \
+    X(HIT, "hit", "the neighbour's answer is served")                     \
+    X(AUDIT, "audit", "it would be served, and is asked all the same")    \
+    X(VETO, "veto", "a guard says that the two ask for different things") \
+    X(QUARANTINE, "quarantine", "the answer was found wrong once")        \
+    X(BUDGET, "budget", "the error that was accepted is spent")
+
+typedef enum rm_verdict {
+#define X(code, name, text) RM_VERDICT_##code,
+    RM_SEMANTIC_VERDICTS(X)
+#undef X
+        RM_VERDICT_COUNT
+} rm_verdict;
+
+const char *rm_verdict_name(rm_verdict verdict);
+
+/* Reads the text that the entry was asked with, into `out`. RM_ENOTFOUND: it is gone, and nothing is served from it. Any
+ * thread that decides. */
+typedef rm_status (*rm_semantic_text)(uint64_t id, rm_buf *out, void *user);
+
+typedef struct rm_semantic_options {
+    rm_index *index;   /* its owner's; outlives this */
+    const char *model; /* the embedding model, for the shipped prior */
+    rm_semantic_text text;
+    void *user;
+    double audit_share;      /* of would-be hits; 0 to 1 */
+    uint64_t seed;           /* which of them */
+    uint32_t guards_ignored; /* bits of guards that do not veto */
+} rm_semantic_options;
+
+/* RM_ENOMEM. Any thread. */
+rm_status rm_semantic_create(const rm_semantic_options *options, rm_semantic **ret_semantic) RM_WARN_UNUSED;
+/* Nobody else may be inside. NULL is fine. */
+void rm_semantic_destroy(rm_semantic *semantic);
+
+/* What is asked. Everything but the last user's text is in `partition`. */
+typedef struct rm_semantic_ask {
+    rm_slice name_space; /* whose evidence and budget; empty: default */
+    rm_key128 partition;
+    rm_slice text;
+    const float *vector; /* of length 1 */
+    double max_error;    /* 0: no hits */
+} rm_semantic_ask;
+
+#define RM_SEMANTIC_NEIGHBOURS   10
+#define RM_SEMANTIC_FEATURES_MAX 48
+
+/* Why it was decided so: all that the receipt shows, and what learning needs later. */
+typedef struct rm_semantic_decision {
+    rm_verdict verdict;
+    uint64_t
+        entry; /* the candidate: of the answer that the neighbours speak for, the nearest entry that no guard stops */
+    float similarity; /* to it */
+    double likely;    /* risk of serving it as the evidence sees it, 0 to 1 */
+    double risk;      /* ... and as guards that fired see it: the greater one */
+    double limit;     /* up to which risk hits are served now */
+    uint32_t guards;  /* bits that fired */
+    bool candidate;   /* there is one; else only `neighbours` (none) is set */
+    uint32_t count;
+    rm_index_hit neighbours[RM_SEMANTIC_NEIGHBOURS];
+    double features[RM_SEMANTIC_FEATURES_MAX];
+} rm_semantic_decision;
+
+/* Decides, and takes the risk of a hit from the budget. RM_ETOOBIG, RM_EPARSE: a text that guards cannot read (exact cache
+ * only); RM_ENOMEM, RM_EINTERNAL: the request is a miss. Any thread. */
+rm_status rm_semantic_decide(rm_semantic *semantic, const rm_semantic_ask *ask,
+                             rm_semantic_decision *ret_decision) RM_WARN_UNUSED;
+
+/* An answer, as far as it has to be compared with others. */
+typedef struct rm_semantic_answer {
+    rm_key128 normal;  /* hash of the text in normal form: case, white space, final punctuation */
+    rm_key128 json;    /* ... of its canonical JSON; 0: it is none */
+    rm_key128 numbers; /* ... of the numbers in it, in order; 0: there are none */
+    bool word;         /* one word: a label, code or id: equal or different, never unknown */
+} rm_semantic_answer;
+
+typedef enum rm_judgement { RM_JUDGED_UNKNOWN = 0, RM_JUDGED_EQUAL, RM_JUDGED_DIFFERENT } rm_judgement;
+
+/* RM_ENOMEM. Any thread. */
+rm_status rm_semantic_read_answer(rm_slice text, rm_semantic_answer *ret_answer) RM_WARN_UNUSED;
+rm_judgement rm_semantic_judge(const rm_semantic_answer *a, const rm_semantic_answer *b);
+
+/* The fresh answer to what was decided as anything but a hit: labels its neighbours and, where `id` is not UINT64_MAX, adds
+ * the request as an entry with that id (unique; the owner has stored text and vector under it). RM_EREFUSED: such a text
+ * becomes no entry (labels are taken all the same). RM_ENOMEM, RM_EFULL. Any thread. */
+rm_status rm_semantic_learn(rm_semantic *semantic, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
+                            const rm_semantic_answer *answer, uint64_t id) RM_WARN_UNUSED;
+/* The entry is gone (expired, evicted, purged). Unknown: nothing. Any thread. */
+void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id);
+
+#define RM_SEMANTIC_STATS(X) X(requests) X(served) X(audited) X(audited_wrong) X(vetoed) X(labels) X(labels_right)
+
+typedef struct rm_semantic_stats {
+#define X(name) uint64_t name;
+    RM_SEMANTIC_STATS(X)
+#undef X
+    double spent;      /* expected wrong hits */
+    double correction; /* factor on it: upper bound */
+} rm_semantic_stats;
+
+/* RM_ENOTFOUND: no such namespace yet. Any thread. */
+rm_status rm_semantic_get_stats(rm_semantic *semantic, rm_slice name_space,
+                                rm_semantic_stats *ret_stats) RM_WARN_UNUSED;
+
+/* One-sided 95 % upper bound of a share of which wrong/total was seen. Source: Clopper and Pearson 1934. */
+double rm_semantic_upper95(uint64_t wrong, uint64_t total);
+
+const char *rm_semantic_feature_name(unsigned feature); /* NULL past the last */
+
+#endif

@@ -1,0 +1,224 @@
+/* The evidence of a namespace; evidence.h says what it is for. */
+#include "evidence.h"
+
+#include <math.h>
+#include <string.h>
+
+#define RISK_LEAST        1e-5
+#define RECENT_HALF       2000.0 /* requests after which a recent one counts 1/e */
+#define CORRECTION_LABELS 20.0   /* wrong labels that the trust in the risks is worth at first */
+#define CORRECTION_FADE   0.998  /* a label */
+#define CORRECTION_Z      0.5    /* standard deviations above the estimate */
+#define DRIFT             1e-5   /* share of the prior's covariance that comes back a label: old labels fade */
+#define GUARD_Z           0.2    /* standard deviations above the share */
+#define CORRECTION_LEAST  0.7
+#define SAFETY            0.95  /* share of max_error that is planned to be spent */
+#define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
+#define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
+#define HURRY_MAX         2.5   /* times max_error that may be spent a request, where much is left */
+#define LIMIT_SHARE       10.0  /* times max_error: no single hit may be a gamble, however much is left */
+#define LIMIT_MOST        0.3
+#define VARIANCE_LEAST    1e-3
+
+static const char *const feature_names[RM_EVIDENCE_FEATURES] = {
+#define X(name) #name,
+    RM_EVIDENCE_FEATURES_OF_NEIGHBOURS(X) RM_GUARD_FEATURES(X)
+#undef X
+#define X(code, name, text) name,
+        RM_GUARD_TABLE(X)
+#undef X
+};
+
+const char *rm_evidence_feature_name(unsigned feature)
+{
+    return feature < RM_EVIDENCE_FEATURES ? feature_names[feature] : "";
+}
+
+void rm_evidence_init(rm_evidence *evidence, const rm_prior *prior)
+{
+    memset(evidence, 0, sizeof(*evidence));
+    memcpy(evidence->weights, prior->weights, sizeof(evidence->weights));
+    memcpy(evidence->covariance, prior->covariance, sizeof(evidence->covariance));
+    evidence->wrong_seen = evidence->wrong_expected = CORRECTION_LABELS;
+}
+
+/* ---- the model --------------------------------------------------------------------------------------------------- */
+
+static double logistic(double z)
+{
+    return 1 / (1 + exp(-z));
+}
+
+/* Mean and variance of the candidate's logit; `ret_spread` is the covariance times the features. */
+static double logit(const rm_evidence *evidence, const double *features, double *ret_spread, double *ret_variance)
+{
+    double mean = 0, variance = 0;
+
+    for (unsigned i = 0; i < RM_EVIDENCE_FEATURES; i++) {
+        double sum = 0;
+        for (unsigned j = 0; j < RM_EVIDENCE_FEATURES; j++)
+            sum += evidence->covariance[i][j] * features[j];
+        ret_spread[i] = sum;
+        variance += sum * features[i];
+        mean += evidence->weights[i] * features[i];
+    }
+    *ret_variance = variance > 0 ? variance : 0;
+    return mean;
+}
+
+double rm_evidence_risk(const rm_evidence *evidence, const double *features)
+{
+    double spread[RM_EVIDENCE_FEATURES], variance;
+    double mean = logit(evidence, features, spread, &variance);
+
+    return logistic(-mean / sqrt(1 + M_PI / 8 * variance));
+}
+
+void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, const double *features, double risk, bool right,
+                       bool near)
+{
+    double spread[RM_EVIDENCE_FEATURES], variance;
+    double probability = logistic(logit(evidence, features, spread, &variance));
+    double own = fmax(probability * (1 - probability), VARIANCE_LEAST);
+    double step = ((right ? 1 : 0) - probability) / (1 + own * variance);
+    double gain = own / (1 + own * variance);
+
+    for (unsigned i = 0; i < RM_EVIDENCE_FEATURES; i++) {
+        evidence->weights[i] += spread[i] * step;
+        for (unsigned j = 0; j < RM_EVIDENCE_FEATURES; j++)
+            evidence->covariance[i][j] +=
+                DRIFT * (prior->covariance[i][j] - evidence->covariance[i][j]) - gain * spread[i] * spread[j];
+    }
+    evidence->labels++;
+    evidence->labels_right += right;
+    if (near) {
+        evidence->wrong_seen = evidence->wrong_seen * CORRECTION_FADE + !right;
+        evidence->wrong_expected = evidence->wrong_expected * CORRECTION_FADE + risk;
+    }
+}
+
+double rm_evidence_correction(const rm_evidence *evidence)
+{
+    double upper = evidence->wrong_seen + CORRECTION_Z * sqrt(evidence->wrong_seen);
+    return fmax(upper / evidence->wrong_expected, CORRECTION_LEAST);
+}
+
+double rm_evidence_guard_risk(const rm_evidence *evidence, uint32_t guards)
+{
+    double most = 0;
+
+    for (unsigned i = 0; i < RM_GUARD_COUNT; i++)
+        if (guards >> i & 1) {
+            double wrong = evidence->stopped_wrong[i] + 1;
+            most = fmax(most, (wrong + GUARD_Z * sqrt(wrong)) / (evidence->stopped[i] + 1));
+        }
+    return fmin(most, 1);
+}
+
+void rm_evidence_learn_guards(rm_evidence *evidence, uint32_t guards, bool right)
+{
+    for (unsigned i = 0; i < RM_GUARD_COUNT; i++)
+        if (guards >> i & 1) {
+            evidence->stopped[i] += 1;
+            evidence->stopped_wrong[i] += !right;
+        }
+}
+
+/* ---- the budget -------------------------------------------------------------------------------------------------- */
+
+static unsigned bin_of(double risk)
+{
+    double place = (1 - log10(fmax(risk, RISK_LEAST)) / log10(RISK_LEAST)) * RM_EVIDENCE_BINS;
+    return place >= RM_EVIDENCE_BINS ? RM_EVIDENCE_BINS - 1 : (unsigned)fmax(place, 0);
+}
+
+static double bin_begin(unsigned bin)
+{
+    return bin == 0 ? 0 : pow(RISK_LEAST, 1 - (double)bin / RM_EVIDENCE_BINS);
+}
+
+void rm_evidence_count(rm_evidence *evidence, double risk)
+{
+    const double fade = 1 - 1 / RECENT_HALF;
+    unsigned bin = bin_of(risk);
+
+    for (unsigned i = 0; i < RM_EVIDENCE_BINS; i++) {
+        evidence->recent_count[i] *= fade;
+        evidence->recent_risk[i] *= fade;
+    }
+    evidence->recent = evidence->recent * fade + 1;
+    evidence->recent_count[bin] += 1;
+    evidence->recent_risk[bin] += risk;
+    evidence->requests++;
+}
+
+/* What is left is spread over the requests ahead; then the limit is where the recent candidates below it would have cost
+ * that much a request. */
+double rm_evidence_limit(const rm_evidence *evidence, double max_error)
+{
+    double most = fmin(LIMIT_MOST, LIMIT_SHARE * max_error), correction = rm_evidence_correction(evidence),
+           requests = (double)evidence->requests;
+    double ahead = fmax(AHEAD_LEAST, requests * AHEAD_SHARE);
+    double left = (SAFETY * max_error * (requests + ahead) - correction * evidence->spent) / ahead;
+    double rate = fmin(left, HURRY_MAX * max_error) * evidence->recent / correction, sum = 0;
+
+    if (rate <= 0)
+        return 0;
+    for (unsigned i = 0; i < RM_EVIDENCE_BINS; i++) {
+        double risk = evidence->recent_risk[i];
+        if (sum + risk > rate) {
+            double begin = bin_begin(i);
+            return fmin(most, begin + (bin_begin(i + 1) - begin) * (rate - sum) / risk);
+        }
+        sum += risk;
+    }
+    return most;
+}
+
+bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error)
+{
+    double spent = rm_evidence_correction(evidence) * (evidence->spent + risk);
+    return spent <= SAFETY * max_error * (double)(evidence->requests) + 0.5;
+}
+
+void rm_evidence_spend(rm_evidence *evidence, double risk)
+{
+    evidence->spent += risk;
+    evidence->served++;
+}
+
+/* ---- what can be said of an error -------------------------------------------------------------------------------- */
+
+/* Logarithm of P(at most `wrong` of `total`) at this share. */
+static double log_tail(double share, double wrong, double total)
+{
+    double sum = 0, most = -INFINITY, logs;
+
+    for (double k = 0; k <= wrong; k++) {
+        logs = lgamma(total + 1) - lgamma(k + 1) - lgamma(total - k + 1) + k * log(share) + (total - k) * log1p(-share);
+        if (logs > most) {
+            sum = sum * exp(most - logs) + 1;
+            most = logs;
+        } else {
+            sum += exp(logs - most);
+        }
+    }
+    return most + log(sum);
+}
+
+double rm_evidence_upper95(double wrong, double total)
+{
+    double low, high = 1;
+
+    if (total <= 0 || wrong >= total)
+        return 1;
+    low = wrong / total;
+    for (unsigned i = 0; i < 50; i++) {
+        double middle = (low + high) / 2;
+        if (log_tail(middle, wrong, total) > log(0.05))
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
