@@ -55,6 +55,12 @@ bool rm_json_iter_next(rm_json_iter *iter);
 typedef bool (*rm_json_skip_fn)(rm_slice key, const rm_json *value, void *user);
 rm_status rm_json_canonical(const rm_json *value, rm_json_skip_fn skip, void *user, rm_buf *out) RM_WARN_UNUSED;
 
+/* The same with RM_JSON_HOLE in the place of one string value somewhere in it, whatever its text; NULL: of none. No JSON
+ * text has that character outside of a string, so that nothing a caller sends makes the same bytes. */
+#define RM_JSON_HOLE '?'
+rm_status rm_json_canonical_without(const rm_json *value, const rm_json *string, rm_json_skip_fn skip, void *user,
+                                    rm_buf *out) RM_WARN_UNUSED;
+
 /* ---- numbers ------------------------------------------------------------------------------------------------------ */
 
 /* Appends "[0.1,-2.5e-9]": of each number the shortest text that reads back as the same float. RM_EINVAL: one is not

@@ -12,6 +12,49 @@
 
 #include "remora/base.h"
 #include "remora/index.h"
+#include "remora/policy.h"
+#include "remora/provider.h"
+
+/* ---- what is asked ----------------------------------------------------------------------------------------------- */
+
+/* Whether a request has a text to compare; all but FIT are for the exact cache only. A turn is what came since the model
+ * last answered. The first that holds is told. */
+#define RM_SEMANTIC_FITNESSES(X)                                                 \
+    X(FIT, "fit", "one text of the user's can be compared")                      \
+    X(OPERATION, "operation", "an operation or a form of it without one text")   \
+    X(STATEFUL, "stateful", "the answer depends on what the provider keeps")     \
+    X(CHOICES, "choices", "not just one answer is asked for")                    \
+    X(ECHO, "echo", "the answer repeats the question")                           \
+    X(TOOL_RESULT, "tool_result", "the last turn carries results of tools")      \
+    X(MEDIA, "media", "the last turn carries more than text")                    \
+    X(NO_USER_TEXT, "no_user_text", "the last word is not a text of the user's") \
+    X(TOO_LONG, "too_long", "the text is longer than guards read")               \
+    X(NOT_CANONICAL, "not_canonical", "a doubled key, or over a limit of the canonical form")
+
+typedef enum rm_semantic_fitness {
+#define X(code, name, text) RM_SEMANTIC_##code,
+    RM_SEMANTIC_FITNESSES(X)
+#undef X
+        RM_SEMANTIC_FITNESS_COUNT
+} rm_semantic_fitness;
+
+const char *rm_semantic_fitness_name(rm_semantic_fitness fitness);
+const char *rm_semantic_fitness_text(rm_semantic_fitness fitness); /* a reason for people */
+
+typedef struct rm_semantic_question {
+    rm_semantic_fitness fitness;
+    rm_key128 partition; /* all but the text; zero unless FIT */
+    rm_slice text;       /* the last user's, in the memory of info->root; none unless FIT */
+} rm_semantic_question;
+
+/* The parts are those of rm_exact_key_make. The partition is their HMAC-SHA256 (RFC 2104) under the install secret, cut to
+ * 16 bytes: who does not know that can neither aim at a partition nor tell what one holds. Time and memory are linear in
+ * the body. RM_ENOMEM, RM_EINTERNAL: the request is a miss. Any thread. */
+rm_status rm_semantic_question_read(const rm_request_info *info, rm_slice upstream, const rm_tenant *tenant,
+                                    rm_slice name_space, rm_slice variant, const uint8_t secret[32],
+                                    rm_semantic_question *ret_question) RM_WARN_UNUSED;
+
+/* ---- the decision ------------------------------------------------------------------------------------------------ */
 
 typedef struct rm_semantic rm_semantic;
 

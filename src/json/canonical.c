@@ -21,6 +21,7 @@ typedef struct canon {
     member *members;
     size_t count, cap;
     unsigned depth;
+    yyjson_val *hole; /* NULL: none */
     rm_json_skip_fn skip;
     void *user;
     member first[MEMBERS_INLINE];
@@ -262,6 +263,8 @@ static rm_status write_value(canon *c, yyjson_val *val)
 {
     switch (unsafe_yyjson_get_type(val)) {
     case YYJSON_TYPE_STR:
+        if (val == c->hole)
+            return rm_buf_append_char(c->out, RM_JSON_HOLE);
         return write_string(c->out, unsafe_yyjson_get_str(val), unsafe_yyjson_get_len(val));
     case YYJSON_TYPE_RAW:
         return write_number(c->out, unsafe_yyjson_get_raw(val), unsafe_yyjson_get_len(val));
@@ -279,6 +282,12 @@ static rm_status write_value(canon *c, yyjson_val *val)
 
 rm_status rm_json_canonical(const rm_json *value, rm_json_skip_fn skip, void *user, rm_buf *out)
 {
+    return rm_json_canonical_without(value, NULL, skip, user, out);
+}
+
+rm_status rm_json_canonical_without(const rm_json *value, const rm_json *string, rm_json_skip_fn skip, void *user,
+                                    rm_buf *out)
+{
     if (!value)
         return RM_EINVAL;
     canon c; /* not zeroed as a whole: its first members are large and need not be */
@@ -288,6 +297,7 @@ rm_status rm_json_canonical(const rm_json *value, rm_json_skip_fn skip, void *us
     c.count = 0;
     c.cap = MEMBERS_INLINE;
     c.depth = 0;
+    c.hole = rm_json__val(string);
     c.skip = skip;
     c.user = user;
     rm_status status = write_value(&c, rm_json__val(value));
