@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "app_internal.h"
+#include "remora/index.h"
 
 static void print_help(const rm_app_command *command)
 {
@@ -19,7 +20,7 @@ static void print_help(const rm_app_command *command)
 
 void rm_app_print_version(FILE *out)
 {
-    (void)fprintf(out, "remora %s\n", REMORA_VERSION);
+    (void)fprintf(out, "remora %s\nwith %s\n", REMORA_VERSION, rm_index_version());
 }
 
 int rm_app_usage(const rm_app_command *command, const char *format, ...)

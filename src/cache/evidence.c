@@ -16,8 +16,7 @@
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
 #define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
 #define HURRY_MAX         2.5   /* times max_error that may be spent a request, where much is left */
-#define LIMIT_SHARE       10.0  /* times max_error: no single hit may be a gamble, however much is left */
-#define LIMIT_MOST        0.3
+#define LIMIT_MOST        0.4   /* no single hit may be a gamble, however much is left */
 #define VARIANCE_LEAST    1e-3
 
 static const char *const feature_names[RM_EVIDENCE_FEATURES] = {
@@ -156,8 +155,7 @@ void rm_evidence_count(rm_evidence *evidence, double risk)
  * that much a request. */
 double rm_evidence_limit(const rm_evidence *evidence, double max_error)
 {
-    double most = fmin(LIMIT_MOST, LIMIT_SHARE * max_error), correction = rm_evidence_correction(evidence),
-           requests = (double)evidence->requests;
+    double correction = rm_evidence_correction(evidence), requests = (double)evidence->requests;
     double ahead = fmax(AHEAD_LEAST, requests * AHEAD_SHARE);
     double left = (SAFETY * max_error * (requests + ahead) - correction * evidence->spent) / ahead;
     double rate = fmin(left, HURRY_MAX * max_error) * evidence->recent / correction, sum = 0;
@@ -168,11 +166,11 @@ double rm_evidence_limit(const rm_evidence *evidence, double max_error)
         double risk = evidence->recent_risk[i];
         if (sum + risk > rate) {
             double begin = bin_begin(i);
-            return fmin(most, begin + (bin_begin(i + 1) - begin) * (rate - sum) / risk);
+            return fmin(LIMIT_MOST, begin + (bin_begin(i + 1) - begin) * (rate - sum) / risk);
         }
         sum += risk;
     }
-    return most;
+    return LIMIT_MOST;
 }
 
 bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error)
@@ -194,7 +192,8 @@ static double log_tail(double share, double wrong, double total)
 {
     double sum = 0, most = -INFINITY, logs;
 
-    for (double k = 0; k <= wrong; k++) {
+    for (uint64_t i = 0; (double)i <= wrong; i++) {
+        double k = (double)i;
         logs = lgamma(total + 1) - lgamma(k + 1) - lgamma(total - k + 1) + k * log(share) + (total - k) * log1p(-share);
         if (logs > most) {
             sum = sum * exp(most - logs) + 1;
