@@ -146,6 +146,33 @@ static void test_skip(void **state)
     check_skip("{\"user\":{\"x\":1,\"x\":2}}", NULL);
 }
 
+static void check_without(const char *text, const char *name, const char *expected)
+{
+    rm_arena arena;
+    rm_buf out;
+    const rm_json *root;
+    rm_arena_init(&arena, NULL, RM_MIB);
+    rm_buf_init(&out, OUT_MAX);
+    assert_int_equal(rm_json_parse(&arena, rm_slice_cstr(text), &root), RM_OK);
+    const rm_json *string = name ? rm_json_get(rm_json_at(rm_json_get(root, "list"), 0), name) : NULL;
+    assert_int_equal(rm_json_canonical_without(root, string, NULL, NULL, &out), RM_OK);
+    assert_true(rm_slice_eq(rm_buf_slice(&out), rm_slice_cstr(expected)));
+    rm_buf_deinit(&out);
+    rm_arena_deinit(&arena);
+}
+
+/* The place counts, not the text: an equal one elsewhere stays, and so does a key. */
+static void test_hole(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"x\":\"?\",\"list\":[{\"b\":\"?\",\"a\":\"?\",\"?\":1},\"?\"]}";
+    check_without(text, "a", "{\"list\":[{\"?\":1,\"a\":?,\"b\":\"?\"},\"?\"],\"x\":\"?\"}");
+    check_without(text, "b", "{\"list\":[{\"?\":1,\"a\":\"?\",\"b\":?},\"?\"],\"x\":\"?\"}");
+    check_without(text, NULL, "{\"list\":[{\"?\":1,\"a\":\"?\",\"b\":\"?\"},\"?\"],\"x\":\"?\"}");
+    check_without("{\"list\":[{\"a\":\"long\\u0000\\n\"}]}", "a", "{\"list\":[{\"a\":?}]}");
+    check_without("{\"list\":[{\"a\":\"\"}]}", "a", "{\"list\":[{\"a\":?}]}");
+}
+
 static void test_depth(void **state)
 {
     (void)state;
@@ -452,9 +479,9 @@ static void test_properties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),        cmocka_unit_test(test_strings),   cmocka_unit_test(test_objects),
-        cmocka_unit_test(test_doubled),        cmocka_unit_test(test_skip),      cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_buffer_maximum), cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_strings),        cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_doubled),    cmocka_unit_test(test_skip),           cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_hole),       cmocka_unit_test(test_buffer_maximum), cmocka_unit_test(test_many_keys),
 #ifdef REMORA_FAULTS
         cmocka_unit_test(test_memory),
 #endif
