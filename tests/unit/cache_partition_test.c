@@ -254,21 +254,42 @@ static void the_hole_cannot_be_forged(void **state)
 
 /* ---- fitness ----------------------------------------------------------------------------------------------------- */
 
-static void what_is_for_the_exact_cache_only(void **state)
+#define URL "data:image/png;base64,AA=="
+
+typedef struct fitness_case {
+    rm_op op;
+    const char *body;
+    rm_semantic_fitness fitness;
+} fitness_case;
+
+static void check_fitness(const fitness_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        asked one;
+        ask_with(&one, cases[i].op, cases[i].body, &usual);
+        const rm_semantic_question *q = &one.question;
+        if (q->fitness != cases[i].fitness)
+            fail_msg("%s: %s", cases[i].body, rm_semantic_fitness_name(q->fitness));
+        if (q->fitness != RM_SEMANTIC_FIT) {
+            assert_true(rm_key128_eq(q->partition, (rm_key128){0, 0}));
+            assert_int_equal(q->text.len, 0);
+        }
+        rm_arena_deinit(&one.arena);
+    }
+}
+
+static void requests_for_the_exact_cache_only(void **state)
 {
     (void)state;
-#define URL "data:image/png;base64,AA=="
-    static const struct {
-        rm_op op;
-        const char *body;
-        rm_semantic_fitness fitness;
-    } cases[] = {
+    static const fitness_case cases[] = {
         {RM_OP_EMBEDDINGS, "{'model':'m','input':'a'}", RM_SEMANTIC_OPERATION},
         {RM_OP_OTHER, "{'messages':[{'role':'user','content':'a'}]}", RM_SEMANTIC_OPERATION},
         {RM_OP_MODELS, "{}", RM_SEMANTIC_OPERATION},
         {RM_OP_COMPLETIONS, "{'prompt':['a']}", RM_SEMANTIC_OPERATION},
         {RM_OP_COMPLETIONS, "{'prompt':[1,2]}", RM_SEMANTIC_OPERATION},
         {RM_OP_RESPONSES, "{'input':'a'}", RM_SEMANTIC_STATEFUL},
+        {RM_OP_RESPONSES, RESPONSE("'input':[{'type':'item_reference','id':'i'},{'role':'user','content':'a'}]"),
+         RM_SEMANTIC_STATEFUL},
         {RM_OP_RESPONSES, RESPONSE("'input':'a','previous_response_id':'r'"), RM_SEMANTIC_STATEFUL},
         {RM_OP_CHAT, CHAT("'n':2,", "'a'"), RM_SEMANTIC_CHOICES},
         {RM_OP_CHAT, CHAT("'n':0,", "'a'"), RM_SEMANTIC_CHOICES},
@@ -278,6 +299,19 @@ static void what_is_for_the_exact_cache_only(void **state)
         {RM_OP_COMPLETIONS, "{'prompt':'a','echo':true}", RM_SEMANTIC_ECHO},
         {RM_OP_COMPLETIONS, "{'prompt':'a','echo':1}", RM_SEMANTIC_ECHO},
         {RM_OP_COMPLETIONS, "{'prompt':'a','echo':null}", RM_SEMANTIC_FIT},
+        {RM_OP_CHAT, CHAT("'x':{'a':1,'a':1},", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
+        {RM_OP_CHAT, CHAT("", "'a','content':'b'"), RM_SEMANTIC_NOT_CANONICAL},
+        {RM_OP_CHAT, CHAT("'messages':[{'role':'user','content':'b'}],", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
+        {RM_OP_CHAT, CHAT("'metadata':{'a':1,'\\u0061':1},", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
+        {RM_OP_CHAT, CHAT("'seed':1e9999999999999999,", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
+    };
+    check_fitness(cases, RM_COUNT(cases));
+}
+
+static void the_last_word_is_the_users(void **state)
+{
+    (void)state;
+    static const fitness_case cases[] = {
         {RM_OP_COMPLETIONS, "{'prompt':''}", RM_SEMANTIC_NO_USER_TEXT},
         {RM_OP_COMPLETIONS, "{'prompt':7}", RM_SEMANTIC_NO_USER_TEXT},
         {RM_OP_COMPLETIONS, "{}", RM_SEMANTIC_NO_USER_TEXT},
@@ -295,6 +329,19 @@ static void what_is_for_the_exact_cache_only(void **state)
         {RM_OP_CHAT, CHAT("", "[{'type':'text','text':'a'},{'type':'text','text':''}]"), RM_SEMANTIC_NO_USER_TEXT},
         {RM_OP_CHAT, CHAT("", "'a'},{'role':'assistant','content':'b'"), RM_SEMANTIC_NO_USER_TEXT},
         {RM_OP_CHAT, CHAT("", "'a'},{'role':'system','content':'b'"), RM_SEMANTIC_NO_USER_TEXT},
+        {RM_OP_MESSAGES, CLAUDE("", "'a'},{'role':'assistant','content':'{'"), RM_SEMANTIC_NO_USER_TEXT},
+        {RM_OP_RESPONSES, RESPONSE("'input':[]"), RM_SEMANTIC_NO_USER_TEXT},
+        {RM_OP_RESPONSES, RESPONSE("'input':''"), RM_SEMANTIC_NO_USER_TEXT},
+        {RM_OP_RESPONSES, RESPONSE("'prompt':{'id':'p','version':'1'}"), RM_SEMANTIC_NO_USER_TEXT},
+        {RM_OP_RESPONSES, RESPONSE("'input':[{'type':'newer','role':'user','content':'a'}]"), RM_SEMANTIC_NO_USER_TEXT},
+    };
+    check_fitness(cases, RM_COUNT(cases));
+}
+
+static void media_in_the_last_turn(void **state)
+{
+    (void)state;
+    static const fitness_case cases[] = {
         {RM_OP_CHAT, CHAT("", "[{'type':'text','text':'a'},{'type':'image_url','image_url':{'url':'" URL "'}}]"),
          RM_SEMANTIC_MEDIA},
         {RM_OP_CHAT, CHAT("", "[{'type':'input_audio','input_audio':{}},{'type':'text','text':'a'}]"),
@@ -307,6 +354,22 @@ static void what_is_for_the_exact_cache_only(void **state)
          CHAT("", "[{'type':'image_url','image_url':{'url':'" URL
                   "'}}]},{'role':'assistant','content':'b'},{'role':'user','content':'a'"),
          RM_SEMANTIC_FIT},
+        {RM_OP_MESSAGES, CLAUDE("", "[{'type':'image','source':{}},{'type':'text','text':'a'}]"), RM_SEMANTIC_MEDIA},
+        {RM_OP_MESSAGES, CLAUDE("", "[{'type':'document','source':{}},{'type':'text','text':'a'}]"), RM_SEMANTIC_MEDIA},
+        {RM_OP_RESPONSES, RESPONSE("'input':[{'role':'user','content':[{'type':'text','text':'a'}]}]"),
+         RM_SEMANTIC_MEDIA},
+        {RM_OP_RESPONSES,
+         RESPONSE("'input':[{'role':'user','content':[{'type':'input_image','image_url':'" URL "'}]}]"),
+         RM_SEMANTIC_MEDIA},
+        {RM_OP_MESSAGES, CLAUDE("", "[{'type':'image'}]},{'role':'assistant','content':'{'"), RM_SEMANTIC_MEDIA},
+    };
+    check_fitness(cases, RM_COUNT(cases));
+}
+
+static void tool_results_in_the_last_turn(void **state)
+{
+    (void)state;
+    static const fitness_case cases[] = {
         {RM_OP_CHAT, TALK(SAID("a", "b") TOOLS, "'a'"), RM_SEMANTIC_TOOL_RESULT},
         {RM_OP_CHAT, TALK(TOOLS "{'role':'assistant','content':'b'},{'role':'system','content':'c'},", "'a'"),
          RM_SEMANTIC_FIT},
@@ -320,17 +383,6 @@ static void what_is_for_the_exact_cache_only(void **state)
          RM_SEMANTIC_TOOL_RESULT},
         {RM_OP_MESSAGES, CLAUDE("", "[{'type':'text','text':'a'},{'type':'tool_result','tool_use_id':'t'}]"),
          RM_SEMANTIC_TOOL_RESULT},
-        {RM_OP_MESSAGES, CLAUDE("", "[{'type':'image','source':{}},{'type':'text','text':'a'}]"), RM_SEMANTIC_MEDIA},
-        {RM_OP_MESSAGES, CLAUDE("", "[{'type':'document','source':{}},{'type':'text','text':'a'}]"), RM_SEMANTIC_MEDIA},
-        {RM_OP_MESSAGES, CLAUDE("", "'a'},{'role':'assistant','content':'{'"), RM_SEMANTIC_NO_USER_TEXT},
-        {RM_OP_RESPONSES, RESPONSE("'input':[]"), RM_SEMANTIC_NO_USER_TEXT},
-        {RM_OP_RESPONSES, RESPONSE("'input':''"), RM_SEMANTIC_NO_USER_TEXT},
-        {RM_OP_RESPONSES, RESPONSE("'prompt':{'id':'p','version':'1'}"), RM_SEMANTIC_NO_USER_TEXT},
-        {RM_OP_RESPONSES, RESPONSE("'input':[{'role':'user','content':[{'type':'text','text':'a'}]}]"),
-         RM_SEMANTIC_MEDIA},
-        {RM_OP_RESPONSES,
-         RESPONSE("'input':[{'role':'user','content':[{'type':'input_image','image_url':'" URL "'}]}]"),
-         RM_SEMANTIC_MEDIA},
         {RM_OP_RESPONSES,
          RESPONSE("'input':[{'role':'user','content':'a'},{'type':'function_call','call_id':'1'},"
                   "{'type':'function_call_output','call_id':'1','output':'42'}]"),
@@ -347,25 +399,10 @@ static void what_is_for_the_exact_cache_only(void **state)
          RESPONSE("'input':[{'role':'user','content':'a'},{'type':'mcp_approval_request'},"
                   "{'type':'mcp_approval_response','approve':true}]"),
          RM_SEMANTIC_TOOL_RESULT},
-        {RM_OP_RESPONSES, RESPONSE("'input':[{'type':'newer','role':'user','content':'a'}]"), RM_SEMANTIC_NO_USER_TEXT},
-        {RM_OP_CHAT, CHAT("'x':{'a':1,'a':1},", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
-        {RM_OP_CHAT, CHAT("", "'a','content':'b'"), RM_SEMANTIC_NOT_CANONICAL},
-        {RM_OP_CHAT, CHAT("'messages':[{'role':'user','content':'b'}],", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
-        {RM_OP_CHAT, CHAT("'metadata':{'a':1,'\\u0061':1},", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
-        {RM_OP_CHAT, CHAT("'seed':1e9999999999999999,", "'a'"), RM_SEMANTIC_NOT_CANONICAL},
+        {RM_OP_MESSAGES, CLAUDE("", "[{'type':'image'},{'type':'tool_result'},{'type':'text','text':'a'}]"),
+         RM_SEMANTIC_TOOL_RESULT},
     };
-    for (size_t i = 0; i < RM_COUNT(cases); i++) {
-        asked one;
-        ask_with(&one, cases[i].op, cases[i].body, &usual);
-        const rm_semantic_question *q = &one.question;
-        if (q->fitness != cases[i].fitness)
-            fail_msg("%s: %s", cases[i].body, rm_semantic_fitness_name(q->fitness));
-        if (q->fitness != RM_SEMANTIC_FIT) {
-            assert_true(rm_key128_eq(q->partition, (rm_key128){0, 0}));
-            assert_int_equal(q->text.len, 0);
-        }
-        rm_arena_deinit(&one.arena);
-    }
+    check_fitness(cases, RM_COUNT(cases));
 }
 
 static void each_fitness_has_a_name(void **state)
@@ -513,7 +550,7 @@ static void the_deepest_body(void **state)
         size_t at = strlen(deep), depth = RM_JSON_DEPTH_MAX - 1 + more;
         memset(deep + at, '[', depth);
         memset(deep + at + depth, ']', depth);
-        strcpy(deep + at + 2 * depth, "}");
+        memcpy(deep + at + 2 * depth, "}", 2);
         asked one;
         ask_with(&one, RM_OP_CHAT, deep, &usual);
         assert_int_equal(one.question.fitness, more ? RM_SEMANTIC_NOT_CANONICAL : RM_SEMANTIC_FIT);
@@ -562,7 +599,10 @@ int main(void)
         cmocka_unit_test(messages_of_anthropic),
         cmocka_unit_test(responses_and_completions),
         cmocka_unit_test(the_hole_cannot_be_forged),
-        cmocka_unit_test(what_is_for_the_exact_cache_only),
+        cmocka_unit_test(requests_for_the_exact_cache_only),
+        cmocka_unit_test(the_last_word_is_the_users),
+        cmocka_unit_test(media_in_the_last_turn),
+        cmocka_unit_test(tool_results_in_the_last_turn),
         cmocka_unit_test(each_fitness_has_a_name),
         cmocka_unit_test(every_part_counts),
         cmocka_unit_test(the_key_is_that_of_the_contract),
