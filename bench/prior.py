@@ -2,7 +2,10 @@
 """Fits the semantic cache's shipped prior and prints it as src/cache/prior.inc.h.
 
     remora eval semantic --stream F --max-error 0.05 --features F.jsonl    # one for each stream, and pairs likewise
-    bench/prior.py --model NAME F.jsonl ... > src/cache/prior.inc.h
+    bench/prior.py --model NAME --vectors F.vec,... F.jsonl ... > src/cache/prior.inc.h
+
+Of the vectors (as --vectors of the evaluation writes them) only the mean is used, of which the first run does not know yet: do both
+steps twice.
 
 A logistic model over the candidates' features: its weights are the mean, and the inverse of its information the covariance, as if
 it were known from WORTH times as many labels: streams differ from each other by more than labels of one stream do. A file counts
@@ -54,23 +57,34 @@ def numbers(values):
     return "{" + ", ".join(f"{v:.6g}" for v in values) + "}"
 
 
-def show(model, w, covariance):
+def centre_of(paths, dimensions):
+    means = [np.fromfile(path, dtype=np.float32).reshape(-1, dimensions).mean(axis=0) for path in paths]
+    return np.mean(means, axis=0)
+
+
+def show(model, centre, w, covariance):
     name = f'"{model}"' if model else "NULL"
     rows = ",\n                 ".join(numbers(row) for row in covariance)
-    return f"{{.model = {name},\n .weights = {numbers(w)},\n .covariance = {{{rows}}}}},"
+    where = f"\n .centre = {centre},\n .dimensions = RM_COUNT({centre})," if centre else ""
+    return f"{{.model = {name},{where}\n .weights = {numbers(w)},\n .covariance = {{{rows}}}}},"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", required=True, help="of the files after it; the last also serves any other model")
+    parser.add_argument("--vectors", action="append", required=True, help="of the model before it, apart by commas")
+    parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("files", nargs="+", help="features; as many for each model")
     args = parser.parse_args()
     each = len(args.files) // len(args.model)
     print("/* Written by bench/prior.py. */\n/* clang-format off */")
-    for i, model in enumerate(args.model):
+    entries = []
+    for i, (model, vectors) in enumerate(zip(args.model, args.vectors)):
         w, covariance = prior_of(args.files[i * each : (i + 1) * each])
-        print(show(model, w, covariance))
-    print(show(None, w, covariance * 4))
+        print(f"static const float centre_{i}[] = {numbers(centre_of(vectors.split(','), args.dimensions))};")
+        entries.append(show(model, f"centre_{i}", w, covariance))
+    entries.append(show(None, None, w, covariance * 4))
+    print("static const rm_prior priors[] = {", *entries, "};", sep="\n")
 
 
 if __name__ == "__main__":

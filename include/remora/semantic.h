@@ -94,12 +94,17 @@ rm_status rm_semantic_create(const rm_semantic_options *options, rm_semantic **r
 /* Nobody else may be inside. NULL is fine. */
 void rm_semantic_destroy(rm_semantic *semantic);
 
+/* Takes the mean of the model's vectors out of one and scales it to length 1 again, in place: what all texts have in common says
+ * nothing of two. To be done to each vector before it is asked with. A model without a known mean, or of other dimensions: as
+ * it was. Any thread. Source: Mu and Viswanath 2018, of which only the mean. */
+void rm_semantic_centre(const char *model, float *vector, uint32_t dimensions);
+
 /* What is asked. Everything but the last user's text is in `partition`. */
 typedef struct rm_semantic_ask {
     rm_slice name_space; /* whose evidence and budget; empty: default */
     rm_key128 partition;
     rm_slice text;
-    const float *vector; /* of length 1 */
+    const float *vector; /* of length 1, centred */
     double max_error;    /* 0: no hits */
 } rm_semantic_ask;
 

@@ -199,11 +199,15 @@ static bool save_vectors(const data *d, const char *path)
     return good;
 }
 
-static bool get_vectors(data *d, rm_model *model, const char *path)
+static bool get_vectors(data *d, rm_model *model, const setting *s)
 {
-    if (path && load_vectors(d, path, rm_model_shape_of(model)->hidden))
-        return true;
-    return embed_all(d, model) && (!path || save_vectors(d, path));
+    bool loaded = s->vectors && load_vectors(d, s->vectors, rm_model_shape_of(model)->hidden);
+
+    if (!loaded && (!embed_all(d, model) || (s->vectors && !save_vectors(d, s->vectors))))
+        return false;
+    for (size_t i = 0; i < d->count; i++)
+        rm_semantic_centre(s->model, d->vectors + i * d->dimensions, d->dimensions);
+    return true;
 }
 
 static void free_data(data *d)
@@ -554,7 +558,7 @@ static int evaluate(const evaluation *e, const char *path, rm_model *model, sett
 
     rm_arena_init(&d.arena, NULL, TEXTS_BYTES);
     rm_buf_init(&d.sources, TEXTS_BYTES);
-    bool good = read_rows(&d, path, e->read_row) && get_vectors(&d, model, s->vectors) && e->run(&d, s);
+    bool good = read_rows(&d, path, e->read_row) && get_vectors(&d, model, s) && e->run(&d, s);
     free_data(&d);
     return good ? RM_APP_DONE : RM_APP_BAD;
 }

@@ -6,7 +6,7 @@
 
 #define RISK_LEAST        1e-5
 #define RECENT_HALF       2000.0 /* requests after which a recent one counts 1/e */
-#define CORRECTION_LABELS 20.0   /* wrong labels that the trust in the risks is worth at first */
+#define CORRECTION_LABELS 40.0   /* wrong labels that the trust in the risks is worth at first */
 #define CORRECTION_FADE   0.998  /* a label */
 #define CORRECTION_Z      0.5    /* standard deviations above the estimate */
 #define DRIFT             1e-5   /* share of the prior's covariance that comes back a label: old labels fade */
@@ -16,7 +16,8 @@
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
 #define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
 #define HURRY_MAX         2.5   /* times max_error that may be spent a request, where much is left */
-#define LIMIT_MOST        0.4   /* no single hit may be a gamble, however much is left */
+#define LIMIT_SHARE       9.0 /* times max_error: what is left early is kept for when there are more and better neighbours */
+#define LIMIT_MOST        0.4 /* no single hit may be a gamble, however much is left */
 #define VARIANCE_LEAST    1e-3
 
 static const char *const feature_names[RM_EVIDENCE_FEATURES] = {
@@ -155,9 +156,10 @@ void rm_evidence_count(rm_evidence *evidence, double risk)
  * that much a request. */
 double rm_evidence_limit(const rm_evidence *evidence, double max_error)
 {
+    double most = fmin(LIMIT_MOST, LIMIT_SHARE * max_error);
     double correction = rm_evidence_correction(evidence), requests = (double)evidence->requests;
     double ahead = fmax(AHEAD_LEAST, requests * AHEAD_SHARE);
-    double left = (SAFETY * max_error * (requests + ahead) - correction * evidence->spent) / ahead;
+    double left = (SAFETY * max_error * (requests + ahead) - evidence->spent) / ahead;
     double rate = fmin(left, HURRY_MAX * max_error) * evidence->recent / correction, sum = 0;
 
     if (rate <= 0)
@@ -166,22 +168,22 @@ double rm_evidence_limit(const rm_evidence *evidence, double max_error)
         double risk = evidence->recent_risk[i];
         if (sum + risk > rate) {
             double begin = bin_begin(i);
-            return fmin(LIMIT_MOST, begin + (bin_begin(i + 1) - begin) * (rate - sum) / risk);
+            return fmin(most, begin + (bin_begin(i + 1) - begin) * (rate - sum) / risk);
         }
         sum += risk;
     }
-    return LIMIT_MOST;
+    return most;
 }
 
 bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error)
 {
-    double spent = rm_evidence_correction(evidence) * (evidence->spent + risk);
+    double spent = evidence->spent + rm_evidence_correction(evidence) * risk;
     return spent <= SAFETY * max_error * (double)(evidence->requests) + 0.5;
 }
 
 void rm_evidence_spend(rm_evidence *evidence, double risk)
 {
-    evidence->spent += risk;
+    evidence->spent += rm_evidence_correction(evidence) * risk;
     evidence->served++;
 }
 

@@ -27,8 +27,10 @@
     X(answer_entries) /* logarithms of counts */                                          \
     X(entry_right)                                                                        \
     X(entry_wrong)                                                                        \
-    X(alone)  /* no other answer among the neighbours: 0 or 1 */                          \
-    X(sparse) /* fewer neighbours than asked for: 0 or 1 */
+    X(alone)      /* no other answer among the neighbours: 0 or 1 */                      \
+    X(sparse)     /* fewer neighbours than asked for: 0 or 1 */                           \
+    X(unguarded)  /* no guard fired: 0 or 1 */                                            \
+    X(same_words) /* ... and both texts have the same words */
 
 enum {
 #define X(name) RM_FEATURE_##name,
@@ -44,7 +46,9 @@ const char *rm_evidence_feature_name(unsigned feature);
 
 /* A logistic model before the namespace's own labels: mean and covariance of its weights. */
 typedef struct rm_prior {
-    const char *model; /* the embedding model that it was fitted with; NULL: any other */
+    const char *model;   /* the embedding model that it was fitted with; NULL: any other */
+    const float *centre; /* mean of the model's vectors; NULL: none known */
+    uint32_t dimensions; /* of it */
     double weights[RM_EVIDENCE_FEATURES];
     double covariance[RM_EVIDENCE_FEATURES][RM_EVIDENCE_FEATURES];
 } rm_prior;
@@ -64,7 +68,7 @@ typedef struct rm_evidence {
     /* labels of what each guard stopped */
     double stopped[RM_GUARD_COUNT], stopped_wrong[RM_GUARD_COUNT];
     /* since the namespace began */
-    double spent; /* sum of the risks of what was served, and 1 for each served one that was found wrong */
+    double spent; /* sum of the risks of what was served, each corrected as it was then */
     uint64_t requests, served, audited, audited_wrong, vetoed, labels, labels_right;
 } rm_evidence;
 

@@ -212,6 +212,8 @@ static void read_guards(const rm_guard_result *result, double *features)
 #define X(name) features[RM_FEATURE_##name] = (double)result->name;
     RM_GUARD_FEATURES(X)
 #undef X
+    features[RM_FEATURE_unguarded] = result->flags == 0;
+    features[RM_FEATURE_same_words] = result->flags == 0 && result->word_jaccard >= 1;
 #define X(code, name, text) features[RM_FEATURE_##code] = (result->flags & RM_GUARD_BIT(code)) ? 1 : 0;
     RM_GUARD_TABLE(X)
 #undef X
@@ -388,9 +390,10 @@ static void label_candidate(rm_semantic *semantic, rm_evidence *evidence, const 
 
     if (judged == RM_JUDGED_UNKNOWN)
         return;
-    bool near = decision->likely <= NEAR_LIMIT * decision->limit;
-    rm_evidence_learn(evidence, semantic->prior, decision->features, decision->likely, right, audit || near);
-    if (near)
+    double reach = NEAR_LIMIT * decision->limit;
+    rm_evidence_learn(evidence, semantic->prior, decision->features, decision->likely, right,
+                      audit || decision->risk <= reach);
+    if (decision->likely <= reach)
         rm_evidence_learn_guards(evidence, decision->guards & vetoes_of(semantic), right);
     if (audit) {
         evidence->audited++;

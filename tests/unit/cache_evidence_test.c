@@ -4,11 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "evidence.h"
 #include "remora/clock.h"
+#include "remora/semantic.h"
 
 #define MODEL "all-minilm-l6-v2"
 
@@ -162,10 +164,34 @@ static void wrong_risks_are_corrected(void **state)
     for (unsigned i = 0; i < 1000; i++)
         rm_evidence_count(&evidence, (i % 100) / 100.0);
     double limit = rm_evidence_limit(&evidence, 0.02), correction = rm_evidence_correction(&evidence);
-    for (unsigned i = 0; i < 40; i++)
+    for (unsigned i = 0; i < 100; i++)
         rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, 0.01, false, true);
     assert_true(rm_evidence_correction(&evidence) > 2 * correction);
     assert_true(rm_evidence_limit(&evidence, 0.02) < limit);
+}
+
+/* The mean goes out; length 1 stays; a model that nobody knows keeps its vectors. */
+static void vectors_are_centred(void **state)
+{
+    (void)state;
+    enum { WIDE = 384 };
+    float vector[WIDE] = {0}, length = 0, moved = 0;
+    vector[5] = 1;
+    rm_semantic_centre("none of ours", vector, WIDE);
+    rm_semantic_centre(NULL, vector, WIDE);
+    rm_semantic_centre(MODEL, vector, WIDE - 1);
+    assert_true(vector[5] == 1);
+    rm_semantic_centre(MODEL, vector, WIDE);
+    for (unsigned i = 0; i < WIDE; i++) {
+        length += vector[i] * vector[i];
+        moved += i == 5 ? 0 : fabsf(vector[i]);
+    }
+    assert_true(fabsf(length - 1) < 1e-5F && moved > 0.1F && vector[5] > 0.8F);
+    /* the mean itself has no direction left, but is still a vector of length 1 */
+    const rm_prior *prior = rm_prior_of(MODEL);
+    memcpy(vector, prior->centre, sizeof(vector));
+    rm_semantic_centre(MODEL, vector, WIDE);
+    assert_true(vector[0] == 1);
 }
 
 /* Against exact values (R: qbeta(0.95, wrong + 1, total - wrong)). */
@@ -190,6 +216,7 @@ int main(void)
         cmocka_unit_test(calibrated_risks_keep_the_budget),
         cmocka_unit_test(no_error_no_hits),
         cmocka_unit_test(wrong_risks_are_corrected),
+        cmocka_unit_test(vectors_are_centred),
         cmocka_unit_test(bound_of_a_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
