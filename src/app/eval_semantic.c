@@ -19,7 +19,7 @@
 #define RUNS_MAX    16
 #define NO_ENTRY    UINT64_MAX
 #define PROGRESS_S  2
-#define AUDIT_SHARE 0.03
+#define AUDIT_SHARE 0.02
 
 /* One text to be asked, in the order of asking. */
 typedef struct item {

@@ -6,18 +6,18 @@
 
 #define RISK_LEAST        1e-5
 #define RECENT_HALF       2000.0 /* requests after which a recent one counts 1/e */
-#define CORRECTION_LABELS 40.0   /* wrong labels that the trust in the risks is worth at first */
-#define CORRECTION_FADE   0.998  /* a label */
-#define CORRECTION_Z      0.5    /* standard deviations above the estimate */
+#define CORRECTION_LABELS 3.0    /* wrong audits that the trust in the risks is worth at first */
+#define CORRECTION_FADE   0.9995 /* a label: old ones count less */
+#define CORRECTION_Z      0.2    /* standard deviations above the estimate */
 #define DRIFT             1e-5   /* share of the prior's covariance that comes back a label: old labels fade */
 #define GUARD_Z           0.2    /* standard deviations above the share */
 #define CORRECTION_LEAST  0.7
-#define SAFETY            0.95  /* share of max_error that is planned to be spent */
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
 #define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
 #define HURRY_MAX         2.5   /* times max_error that may be spent a request, where much is left */
-#define LIMIT_SHARE       9.0 /* times max_error: what is left early is kept for when there are more and better neighbours */
-#define LIMIT_MOST        0.4 /* no single hit may be a gamble, however much is left */
+#define LIMIT_SHARE       10.0 /* times max_error: what is left early is kept for when there are more and better neighbours */
+#define SLACK             0.5  /* of a wrong hit: else a young name space could not serve at all */
+#define LIMIT_MOST        0.45 /* no single hit may be a gamble, however much is left */
 #define VARIANCE_LEAST    1e-3
 
 static const char *const feature_names[RM_EVIDENCE_FEATURES] = {
@@ -75,7 +75,7 @@ double rm_evidence_risk(const rm_evidence *evidence, const double *features)
 }
 
 void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, const double *features, double risk, bool right,
-                       bool near)
+                       double weight)
 {
     double spread[RM_EVIDENCE_FEATURES], variance;
     double probability = logistic(logit(evidence, features, spread, &variance));
@@ -91,9 +91,9 @@ void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, const doubl
     }
     evidence->labels++;
     evidence->labels_right += right;
-    if (near) {
-        evidence->wrong_seen = evidence->wrong_seen * CORRECTION_FADE + !right;
-        evidence->wrong_expected = evidence->wrong_expected * CORRECTION_FADE + risk;
+    if (weight > 0) {
+        evidence->wrong_seen = evidence->wrong_seen * CORRECTION_FADE + (right ? 0 : weight);
+        evidence->wrong_expected = evidence->wrong_expected * CORRECTION_FADE + weight * risk;
     }
 }
 
@@ -152,14 +152,20 @@ void rm_evidence_count(rm_evidence *evidence, double risk)
     evidence->requests++;
 }
 
+/* What was served, by what is known now; but a correction that has grown since does not count for what was served before it. */
+static double spent_of(const rm_evidence *evidence)
+{
+    return fmin(evidence->spent, rm_evidence_correction(evidence) * evidence->risked);
+}
+
 /* What is left is spread over the requests ahead; then the limit is where the recent candidates below it would have cost
  * that much a request. */
 double rm_evidence_limit(const rm_evidence *evidence, double max_error)
 {
-    double most = fmin(LIMIT_MOST, LIMIT_SHARE * max_error);
-    double correction = rm_evidence_correction(evidence), requests = (double)evidence->requests;
+    double correction = rm_evidence_correction(evidence);
+    double most = fmin(LIMIT_MOST, LIMIT_SHARE * max_error / correction), requests = (double)evidence->requests;
     double ahead = fmax(AHEAD_LEAST, requests * AHEAD_SHARE);
-    double left = (SAFETY * max_error * (requests + ahead) - evidence->spent) / ahead;
+    double left = (max_error * (requests + ahead) - spent_of(evidence)) / ahead;
     double rate = fmin(left, HURRY_MAX * max_error) * evidence->recent / correction, sum = 0;
 
     if (rate <= 0)
@@ -177,13 +183,14 @@ double rm_evidence_limit(const rm_evidence *evidence, double max_error)
 
 bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error)
 {
-    double spent = evidence->spent + rm_evidence_correction(evidence) * risk;
-    return spent <= SAFETY * max_error * (double)(evidence->requests) + 0.5;
+    double spent = spent_of(evidence) + rm_evidence_correction(evidence) * risk;
+    return spent <= max_error * (double)(evidence->requests) + SLACK;
 }
 
 void rm_evidence_spend(rm_evidence *evidence, double risk)
 {
     evidence->spent += rm_evidence_correction(evidence) * risk;
+    evidence->risked += risk;
     evidence->served++;
 }
 

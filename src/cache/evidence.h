@@ -2,7 +2,7 @@
  *
  *     features ──► risk = 1 - P(the neighbour's answer is right)       logistic model, learnt online from labels
  *     risks of recent requests ──► limit: the risk up to which hits cost no more than max_error a request
- *     labels near the limit ──► correction: how many times too small the risks were, by an upper bound
+ *     audits and labels near the limit ──► correction: how many times too small the risks were, by an upper bound
  *
  * Plain numbers without pointers, so that it is stored as it is. No locks: the owner has one. */
 #ifndef REMORA_CACHE_EVIDENCE_H
@@ -63,12 +63,13 @@ typedef struct rm_evidence {
     double covariance[RM_EVIDENCE_FEATURES][RM_EVIDENCE_FEATURES];
     /* recent requests: how many, and the candidates' number and risk by the risk; all fade alike */
     double recent, recent_count[RM_EVIDENCE_BINS], recent_risk[RM_EVIDENCE_BINS];
-    /* labels near the limit: wrong ones, and how many the risks said there would be */
+    /* audits and labels near the limit: wrong ones, and how many the risks said there would be */
     double wrong_seen, wrong_expected;
     /* labels of what each guard stopped */
     double stopped[RM_GUARD_COUNT], stopped_wrong[RM_GUARD_COUNT];
     /* since the namespace began */
-    double spent; /* sum of the risks of what was served, each corrected as it was then */
+    double risked; /* sum of the risks of what was served */
+    double spent;  /* ... each corrected as it was then */
     uint64_t requests, served, audited, audited_wrong, vetoed, labels, labels_right;
 } rm_evidence;
 
@@ -85,10 +86,11 @@ double rm_evidence_limit(const rm_evidence *evidence, double max_error);
 /* Whether what has been spent leaves room for a hit of this risk at this error. */
 bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error);
 void rm_evidence_spend(rm_evidence *evidence, double risk);
-/* A label: the candidate with these features, of this risk, was right or not. `near`: audited, or of a risk near the limit or
- * below it. Source: assumed density filtering of a Bayesian logistic regression (Spiegelhalter and Lauritzen 1990). */
+/* A label: the candidate with these features, of this risk, was right or not. `weight`: what it says of the risks of hits, in
+ * audits: 1 for one, less for a miss whose risk was near the limit, 0 for others. Source: assumed density filtering of a
+ * Bayesian logistic regression (Spiegelhalter and Lauritzen 1990). */
 void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, const double *features, double risk, bool right,
-                       bool near);
+                       double weight);
 /* The share of wrong ones among what the worst of these guards stopped so far, by an upper bound: 1 at first, so that a guard
  * is a veto until labels say otherwise. 0: no guards. */
 double rm_evidence_guard_risk(const rm_evidence *evidence, uint32_t guards);

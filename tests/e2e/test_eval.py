@@ -22,20 +22,23 @@ def run(*arguments, ok=True):
     return done
 
 
-@pytest.fixture(name="stream")
-def make_stream(tmp_path):
+@pytest.fixture(name="stream", scope="module")
+def make_stream(tmp_path_factory):
+    """The file, its rows, and a file of vectors: with sanitizers a vector takes its time, so they are made once."""
+    folder = tmp_path_factory.mktemp("stream")
     draw = random.Random(3)
-    rows = [{"q": way.format(place), "cls": f"weather {place}"} for place in PLACES for way in WAYS] * 3
+    rows = [{"q": way.format(place), "cls": f"weather {place}"} for place in PLACES for way in WAYS] * 2
     draw.shuffle(rows)
     rows += [{"q": "\udcff".encode("utf-8", "surrogatepass").decode("latin-1") + " odd \u200b text", "cls": "odd"}]
-    path = tmp_path / "stream.jsonl"
+    path = folder / "stream.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path, len(rows)
+    return path, len(rows), folder / "vectors"
 
 
 def test_stream(stream):
-    path, count = stream
-    done = run("semantic", "--stream", path, "--max-error", "0.05", "--seed", "1")
+    path, count, vectors = stream
+    done = run("semantic", "--stream", path, "--max-error", "0.05", "--seed", "1", "--vectors", vectors)
+    assert vectors.stat().st_size == count * 384 * 4
     assert done["requests"] == count
     assert done["hits"] > 0 and 0 <= done["wrong"] <= done["hits"] and done["hits"] + done["audits"] <= count
     assert done["hit_share"] == pytest.approx(done["hits"] / count, abs=1e-4)
@@ -46,20 +49,18 @@ def test_stream(stream):
 
 
 def test_the_same_twice(stream):
-    path, _ = stream
-    first, second = (run("semantic", "--stream", path, "--max-error", "0.02") for _ in range(2))
+    path, _, vectors = stream
+    first, second = (run("semantic", "--stream", path, "--max-error", "0.02", "--vectors", vectors) for _ in range(2))
     assert {**first, "us": 0} == {**second, "us": 0}
-    nothing = run("semantic", "--stream", path, "--max-error", "0")
+    nothing = run("semantic", "--stream", path, "--max-error", "0", "--vectors", vectors)
     assert nothing["hits"] == 0 and nothing["audits"] == 0 and nothing["error"] == 0
 
 
 def test_several_runs_share_vectors(stream, tmp_path):
-    path, count = stream
-    vectors = tmp_path / "vectors"
+    path, _, vectors = stream
     features = tmp_path / "features.jsonl"
     done = run("semantic", "--stream", path, "--max-error", "0.01,0.05", "--seed", "0-1,7", "--vectors", vectors)
     assert [(r["max_error"], r["seed"]) for r in done["runs"]] == [(e, s) for e in (0.01, 0.05) for s in (0, 1, 7)]
-    assert vectors.stat().st_size == count * 384 * 4
     again = run("semantic", "--stream", path, "--max-error", "0.05", "--seed", "7", "--vectors", vectors, "--features", features)
     assert again["hits"] == done["runs"][-1]["hits"] and again["wrong"] == done["runs"][-1]["wrong"]
     rows = [json.loads(line) for line in features.read_text(encoding="utf-8").splitlines()]

@@ -66,7 +66,7 @@ static void labels_move_the_risk(void **state)
         rm_evidence_init(&evidence, rm_prior_of(MODEL));
         double before = risk_at(&evidence, 0.85);
         for (unsigned i = 0; i < 200; i++)
-            rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, before, right, false);
+            rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, before, right, 0);
         double after = risk_at(&evidence, 0.85);
         assert_true(right ? after < before && after < 0.05 : after > before && after > 0.9);
         assert_int_equal(evidence.labels, 200);
@@ -88,7 +88,7 @@ static void learning_stays_finite(void **state)
         features[RM_FEATURE_NUMBERS] = i % 7 == 0;
         double risk = rm_evidence_risk(&evidence, features);
         assert_true(risk >= 0 && risk <= 1);
-        rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, risk, rm_rng_uniform(&rng) < 0.5, true);
+        rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, risk, rm_rng_uniform(&rng) < 0.5, 1);
     }
     for (unsigned i = 0; i < RM_EVIDENCE_FEATURES; i++)
         assert_true(isfinite(evidence.weights[i]) && evidence.covariance[i][i] > 0);
@@ -165,7 +165,7 @@ static void wrong_risks_are_corrected(void **state)
         rm_evidence_count(&evidence, (i % 100) / 100.0);
     double limit = rm_evidence_limit(&evidence, 0.02), correction = rm_evidence_correction(&evidence);
     for (unsigned i = 0; i < 100; i++)
-        rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, 0.01, false, true);
+        rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, 0.01, false, 1);
     assert_true(rm_evidence_correction(&evidence) > 2 * correction);
     assert_true(rm_evidence_limit(&evidence, 0.02) < limit);
 }
