@@ -6,19 +6,21 @@
 
 #define RISK_LEAST        1e-5
 #define RECENT_HALF       2000.0 /* requests after which a recent one counts 1/e */
+#define DRIFT             1e-5   /* share of the prior's covariance that comes back a label: old labels fade */
+#define OFFSET_VARIANCE   0.2    /* of answers, between each other */
+#define VARIANCE_LEAST    1e-3
+#define GUARD_Z           0.2    /* standard deviations above the share */
 #define CORRECTION_LABELS 3.0    /* wrong audits that the trust in the risks is worth at first */
 #define CORRECTION_FADE   0.9995 /* a label: old ones count less */
 #define CORRECTION_Z      0.2    /* standard deviations above the estimate */
-#define DRIFT             1e-5   /* share of the prior's covariance that comes back a label: old labels fade */
-#define GUARD_Z           0.2    /* standard deviations above the share */
 #define CORRECTION_LEAST  0.7
+#define LIMIT_SHARE       9.0   /* times max_error: a good neighbour's risk */
+#define EAGER_SHARE       0.25  /* of what may be spent goes to others too, where good ones are few */
+#define LIMIT_MOST        0.45  /* no single hit may be a gamble, however much is left */
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
 #define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
 #define HURRY_MAX         2.5   /* times max_error that may be spent a request, where much is left */
-#define LIMIT_SHARE       10.0 /* times max_error: what is left early is kept for when there are more and better neighbours */
-#define SLACK             0.5  /* of a wrong hit: else a young name space could not serve at all */
-#define LIMIT_MOST        0.45 /* no single hit may be a gamble, however much is left */
-#define VARIANCE_LEAST    1e-3
+#define SLACK             0.5   /* of a wrong hit: else a young name space could not serve at all */
 
 static const char *const feature_names[RM_EVIDENCE_FEATURES] = {
 #define X(name) #name,
@@ -66,19 +68,26 @@ static double logit(const rm_evidence *evidence, const double *features, double 
     return mean;
 }
 
-double rm_evidence_risk(const rm_evidence *evidence, const double *features)
+void rm_evidence_offset_init(rm_evidence_offset *offset)
 {
-    double spread[RM_EVIDENCE_FEATURES], variance;
-    double mean = logit(evidence, features, spread, &variance);
-
-    return logistic(-mean / sqrt(1 + M_PI / 8 * variance));
+    *offset = (rm_evidence_offset){0, OFFSET_VARIANCE};
 }
 
-void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, const double *features, double risk, bool right,
-                       double weight)
+double rm_evidence_risk(const rm_evidence *evidence, const rm_evidence_offset *offset, const double *features)
 {
     double spread[RM_EVIDENCE_FEATURES], variance;
-    double probability = logistic(logit(evidence, features, spread, &variance));
+    double mean = logit(evidence, features, spread, &variance) + offset->mean;
+
+    return logistic(-mean / sqrt(1 + M_PI / 8 * (variance + offset->variance)));
+}
+
+/* The offset's covariance with the weights is left out: it is small, and nowhere to be kept. */
+void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, rm_evidence_offset *offset, const double *features,
+                       double risk, bool right, double weight)
+{
+    double spread[RM_EVIDENCE_FEATURES], variance;
+    double probability = logistic(logit(evidence, features, spread, &variance) + offset->mean);
+    variance += offset->variance;
     double own = fmax(probability * (1 - probability), VARIANCE_LEAST);
     double step = ((right ? 1 : 0) - probability) / (1 + own * variance);
     double gain = own / (1 + own * variance);
@@ -89,6 +98,8 @@ void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, const doubl
             evidence->covariance[i][j] +=
                 DRIFT * (prior->covariance[i][j] - evidence->covariance[i][j]) - gain * spread[i] * spread[j];
     }
+    offset->mean += offset->variance * step;
+    offset->variance -= gain * offset->variance * offset->variance;
     evidence->labels++;
     evidence->labels_right += right;
     if (weight > 0) {
@@ -158,27 +169,35 @@ static double spent_of(const rm_evidence *evidence)
     return fmin(evidence->spent, rm_evidence_correction(evidence) * evidence->risked);
 }
 
-/* What is left is spread over the requests ahead; then the limit is where the recent candidates below it would have cost
- * that much a request. */
-double rm_evidence_limit(const rm_evidence *evidence, double max_error)
+/* The risk up to which recent candidates would have cost so much in all. */
+static double limit_at(const rm_evidence *evidence, double cost)
 {
-    double correction = rm_evidence_correction(evidence);
-    double most = fmin(LIMIT_MOST, LIMIT_SHARE * max_error / correction), requests = (double)evidence->requests;
-    double ahead = fmax(AHEAD_LEAST, requests * AHEAD_SHARE);
-    double left = (max_error * (requests + ahead) - spent_of(evidence)) / ahead;
-    double rate = fmin(left, HURRY_MAX * max_error) * evidence->recent / correction, sum = 0;
+    double sum = 0;
 
-    if (rate <= 0)
-        return 0;
     for (unsigned i = 0; i < RM_EVIDENCE_BINS; i++) {
         double risk = evidence->recent_risk[i];
-        if (sum + risk > rate) {
+        if (sum + risk > cost) {
             double begin = bin_begin(i);
-            return fmin(most, begin + (bin_begin(i + 1) - begin) * (rate - sum) / risk);
+            return begin + (bin_begin(i + 1) - begin) * (cost - sum) / risk;
         }
         sum += risk;
     }
-    return most;
+    return 1;
+}
+
+/* What is left is spread over the requests ahead; then the limit is where the recent candidates below it would have cost
+ * that much a request. Most of it waits for good neighbours; a part may go to the best there are. */
+double rm_evidence_limit(const rm_evidence *evidence, double max_error)
+{
+    double correction = rm_evidence_correction(evidence), requests = (double)evidence->requests;
+    double ahead = fmax(AHEAD_LEAST, requests * AHEAD_SHARE);
+    double left = (max_error * (requests + ahead) - spent_of(evidence)) / ahead;
+    double cost = fmin(left, HURRY_MAX * max_error) * evidence->recent / correction;
+
+    if (cost <= 0)
+        return 0;
+    double good = fmin(limit_at(evidence, cost), LIMIT_SHARE * max_error / correction);
+    return fmin(LIMIT_MOST, fmax(good, limit_at(evidence, cost * EAGER_SHARE)));
 }
 
 bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error)

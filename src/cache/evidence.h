@@ -73,11 +73,17 @@ typedef struct rm_evidence {
     uint64_t requests, served, audited, audited_wrong, vetoed, labels, labels_right;
 } rm_evidence;
 
+/* By how much the logit of one answer differs from what its features say. */
+typedef struct rm_evidence_offset {
+    double mean, variance;
+} rm_evidence_offset;
+void rm_evidence_offset_init(rm_evidence_offset *offset);
+
 void rm_evidence_init(rm_evidence *evidence, const rm_prior *prior);
 
 /* Risk of serving, 0 to 1, with what is uncertain about the model in it. Source: the probit approximation of the logistic
  * function's mean, MacKay 1992. */
-double rm_evidence_risk(const rm_evidence *evidence, const double *features);
+double rm_evidence_risk(const rm_evidence *evidence, const rm_evidence_offset *offset, const double *features);
 
 /* Counts a request, with or without a candidate, before it is decided. `risk` of one that may not be served: 1. */
 void rm_evidence_count(rm_evidence *evidence, double risk);
@@ -89,8 +95,8 @@ void rm_evidence_spend(rm_evidence *evidence, double risk);
 /* A label: the candidate with these features, of this risk, was right or not. `weight`: what it says of the risks of hits, in
  * audits: 1 for one, less for a miss whose risk was near the limit, 0 for others. Source: assumed density filtering of a
  * Bayesian logistic regression (Spiegelhalter and Lauritzen 1990). */
-void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, const double *features, double risk, bool right,
-                       double weight);
+void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, rm_evidence_offset *offset, const double *features,
+                       double risk, bool right, double weight);
 /* The share of wrong ones among what the worst of these guards stopped so far, by an upper bound: 1 at first, so that a guard
  * is a veto until labels say otherwise. 0: no guards. */
 double rm_evidence_guard_risk(const rm_evidence *evidence, uint32_t guards);

@@ -31,6 +31,7 @@ _Static_assert(RM_EVIDENCE_FEATURES <= RM_SEMANTIC_FEATURES_MAX, "decisions carr
 
 typedef struct group {
     rm_semantic_answer text;
+    rm_evidence_offset offset;
     uint32_t entries;
     uint32_t quarantine; /* right labels until it is served again */
 } group;
@@ -328,7 +329,7 @@ static rm_verdict weigh(rm_semantic *semantic, rm_evidence *evidence, double max
     const entry *e = decision->candidate ? rm_map_get(&semantic->entries, key_of(decision->entry)) : NULL;
 
     decision->limit = rm_evidence_limit(evidence, max_error);
-    decision->likely = e ? rm_evidence_risk(evidence, decision->features) : 1;
+    decision->likely = e ? rm_evidence_risk(evidence, &e->group->offset, decision->features) : 1;
     decision->risk = fmax(decision->likely, rm_evidence_guard_risk(evidence, vetoes));
     rm_evidence_count(evidence, decision->risk);
     if (!e || decision->likely > decision->limit)
@@ -392,7 +393,7 @@ static void label_candidate(rm_semantic *semantic, rm_evidence *evidence, const 
     if (judged == RM_JUDGED_UNKNOWN)
         return;
     double reach = NEAR_LIMIT * decision->limit;
-    rm_evidence_learn(evidence, semantic->prior, decision->features, decision->likely, right,
+    rm_evidence_learn(evidence, semantic->prior, &e->group->offset, decision->features, decision->likely, right,
                       audit                     ? 1
                       : decision->risk <= reach ? NEAR_WEIGHT
                                                 : 0);
@@ -437,8 +438,10 @@ static rm_status add_entry(rm_semantic *semantic, uint64_t id, group *same, cons
     group *own = same ? same : rm_calloc(1, sizeof(*own));
 
     if (e && own) {
-        if (!same)
+        if (!same) {
             own->text = *fresh;
+            rm_evidence_offset_init(&own->offset);
+        }
         *e = (entry){.group = own, .worst = -2};
         own->entries++;
         if (rm_map_put(&semantic->entries, key_of(id), e) == RM_OK)

@@ -35,8 +35,10 @@ static void features_of(double similarity, double margin, double *features)
 static double risk_at(const rm_evidence *evidence, double similarity)
 {
     double features[RM_EVIDENCE_FEATURES];
+    rm_evidence_offset offset;
+    rm_evidence_offset_init(&offset);
     features_of(similarity, similarity - 0.4, features);
-    return rm_evidence_risk(evidence, features);
+    return rm_evidence_risk(evidence, &offset, features);
 }
 
 static void priors_are_there(void **state)
@@ -61,17 +63,38 @@ static void labels_move_the_risk(void **state)
     (void)state;
     rm_evidence evidence;
     double features[RM_EVIDENCE_FEATURES];
+    rm_evidence_offset offset;
     features_of(0.85, 0.45, features);
     for (int right = 0; right <= 1; right++) {
         rm_evidence_init(&evidence, rm_prior_of(MODEL));
+        rm_evidence_offset_init(&offset);
         double before = risk_at(&evidence, 0.85);
         for (unsigned i = 0; i < 200; i++)
-            rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, before, right, 0);
+            rm_evidence_learn(&evidence, rm_prior_of(MODEL), &offset, features, before, right, 0);
         double after = risk_at(&evidence, 0.85);
         assert_true(right ? after < before && after < 0.05 : after > before && after > 0.9);
         assert_int_equal(evidence.labels, 200);
         assert_int_equal(evidence.labels_right, right ? 200 : 0);
     }
+}
+
+/* An answer that goes wrong where others do not is riskier than they are; its neighbours' risk moves less. */
+static void an_answer_has_its_own_risk(void **state)
+{
+    (void)state;
+    rm_evidence evidence;
+    rm_evidence_offset bad, other;
+    double features[RM_EVIDENCE_FEATURES];
+    features_of(0.9, 0.5, features);
+    rm_evidence_init(&evidence, rm_prior_of(MODEL));
+    rm_evidence_offset_init(&bad);
+    rm_evidence_offset_init(&other);
+    for (unsigned i = 0; i < 100; i++) {
+        double risk = rm_evidence_risk(&evidence, &bad, features);
+        rm_evidence_learn(&evidence, rm_prior_of(MODEL), i % 10 ? &other : &bad, features, risk, i % 10 != 0, 0);
+    }
+    assert_true(rm_evidence_risk(&evidence, &bad, features) > 1.5 * rm_evidence_risk(&evidence, &other, features));
+    assert_true(bad.variance > 0 && other.variance < bad.variance);
 }
 
 /* However many labels: the weights' covariance stays one, and the risk a number. */
@@ -80,15 +103,17 @@ static void learning_stays_finite(void **state)
     (void)state;
     rm_evidence evidence;
     rm_rng rng;
+    rm_evidence_offset offset;
     double features[RM_EVIDENCE_FEATURES];
+    rm_evidence_offset_init(&offset);
     rm_rng_seed(&rng, 5);
     rm_evidence_init(&evidence, rm_prior_of(MODEL));
     for (unsigned i = 0; i < 50000; i++) {
         features_of(rm_rng_uniform(&rng), rm_rng_uniform(&rng), features);
         features[RM_FEATURE_NUMBERS] = i % 7 == 0;
-        double risk = rm_evidence_risk(&evidence, features);
+        double risk = rm_evidence_risk(&evidence, &offset, features);
         assert_true(risk >= 0 && risk <= 1);
-        rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, risk, rm_rng_uniform(&rng) < 0.5, 1);
+        rm_evidence_learn(&evidence, rm_prior_of(MODEL), &offset, features, risk, rm_rng_uniform(&rng) < 0.5, 1);
     }
     for (unsigned i = 0; i < RM_EVIDENCE_FEATURES; i++)
         assert_true(isfinite(evidence.weights[i]) && evidence.covariance[i][i] > 0);
@@ -159,13 +184,15 @@ static void wrong_risks_are_corrected(void **state)
     (void)state;
     rm_evidence evidence;
     double features[RM_EVIDENCE_FEATURES];
+    rm_evidence_offset offset;
+    rm_evidence_offset_init(&offset);
     features_of(0.85, 0.45, features);
     rm_evidence_init(&evidence, rm_prior_of(MODEL));
     for (unsigned i = 0; i < 1000; i++)
         rm_evidence_count(&evidence, (i % 100) / 100.0);
     double limit = rm_evidence_limit(&evidence, 0.02), correction = rm_evidence_correction(&evidence);
     for (unsigned i = 0; i < 100; i++)
-        rm_evidence_learn(&evidence, rm_prior_of(MODEL), features, 0.01, false, 1);
+        rm_evidence_learn(&evidence, rm_prior_of(MODEL), &offset, features, 0.01, false, 1);
     assert_true(rm_evidence_correction(&evidence) > 2 * correction);
     assert_true(rm_evidence_limit(&evidence, 0.02) < limit);
 }
@@ -211,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(priors_are_there),
         cmocka_unit_test(labels_move_the_risk),
+        cmocka_unit_test(an_answer_has_its_own_risk),
         cmocka_unit_test(learning_stays_finite),
         cmocka_unit_test(guards_veto_until_labels_say_otherwise),
         cmocka_unit_test(calibrated_risks_keep_the_budget),
