@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define RISK_LEAST        1e-5
-#define RECENT_HALF       2000.0 /* requests after which a recent one counts 1/e */
+#define RECENT_REQUESTS   2000.0 /* after which one counts 1/e */
 #define DRIFT             1e-5   /* share of the prior's covariance that comes back a label: old labels fade */
 #define OFFSET_VARIANCE   0.2    /* of answers, between each other */
 #define VARIANCE_LEAST    1e-3
@@ -150,15 +150,12 @@ static double bin_begin(unsigned bin)
 
 void rm_evidence_count(rm_evidence *evidence, double risk)
 {
-    const double fade = 1 - 1 / RECENT_HALF;
+    const double fade = 1 - 1 / RECENT_REQUESTS;
     unsigned bin = bin_of(risk);
 
-    for (unsigned i = 0; i < RM_EVIDENCE_BINS; i++) {
-        evidence->recent_count[i] *= fade;
+    for (unsigned i = 0; i < RM_EVIDENCE_BINS; i++)
         evidence->recent_risk[i] *= fade;
-    }
     evidence->recent = evidence->recent * fade + 1;
-    evidence->recent_count[bin] += 1;
     evidence->recent_risk[bin] += risk;
     evidence->requests++;
 }

@@ -61,8 +61,8 @@ const rm_prior *rm_prior_of(const char *model);
 typedef struct rm_evidence {
     double weights[RM_EVIDENCE_FEATURES];
     double covariance[RM_EVIDENCE_FEATURES][RM_EVIDENCE_FEATURES];
-    /* recent requests: how many, and the candidates' number and risk by the risk; all fade alike */
-    double recent, recent_count[RM_EVIDENCE_BINS], recent_risk[RM_EVIDENCE_BINS];
+    /* recent requests: how many, and the candidates' risks by the risk; all fade alike */
+    double recent, recent_risk[RM_EVIDENCE_BINS];
     /* audits and labels near the limit: wrong ones, and how many the risks said there would be */
     double wrong_seen, wrong_expected;
     /* labels of what each guard stopped */
