@@ -408,7 +408,7 @@ static bool replay_stream(const data *d, const setting *s, const fixed *f, doubl
 static bool eval_streams(const data *d, const setting *s)
 {
     bool many = s->error_count * s->seed_count > 1, good;
-    fixed f;
+    fixed f = {0};
 
     good = try_thresholds(d, &f);
     if (many)
