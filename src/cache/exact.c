@@ -7,6 +7,8 @@
  * compares the bytes. */
 #include "remora/cache.h"
 
+#include "identity.h"
+
 #define KEY_VERSION         "remora exact 1"
 #define CANONICAL_BYTES_MAX (RM_BODY_BYTES_MAX + 64 * RM_KIB)
 #define IDENTITY_BYTES      128 /* the first parts, but for the texts that they hold */
@@ -23,16 +25,22 @@ static void append_part(rm_buf *out, rm_slice part)
     rm_buf_append_slice(out, part);
 }
 
-static rm_status append_identity(const rm_request_info *info, rm_slice upstream, const rm_tenant *tenant,
-                                 rm_slice name_space, rm_slice variant, rm_buf *out)
+void rm_cache__append_identity(const char *version, rm_op op, rm_slice upstream, const rm_tenant *tenant,
+                               rm_slice name_space, rm_slice variant, rm_buf *out)
 {
-    rm_op op = info->op;
-    append_part(out, RM_SLICE(KEY_VERSION));
+    append_part(out, rm_slice_cstr(version));
     append_part(out, rm_slice_cstr(rm_op_name(op)));
     append_part(out, upstream);
     append_part(out, rm_slice_make((const char *)&tenant->scope, sizeof(tenant->scope)));
     append_part(out, name_space);
     append_part(out, variant);
+}
+
+static rm_status append_whole(const rm_request_info *info, rm_slice upstream, const rm_tenant *tenant,
+                              rm_slice name_space, rm_slice variant, rm_buf *out)
+{
+    rm_op op = info->op;
+    rm_cache__append_identity(KEY_VERSION, op, upstream, tenant, name_space, variant, out);
     return out->status ? out->status : rm_json_canonical(info->root, rm_provider_neutral_member, &op, out);
 }
 
@@ -45,7 +53,7 @@ rm_status rm_exact_key_make(const rm_request_info *info, rm_slice upstream, cons
     rm_status status =
         rm_buf_reserve(&text, info->body_bytes + IDENTITY_BYTES + upstream.len + name_space.len + variant.len);
     if (!status)
-        status = append_identity(info, upstream, tenant, name_space, variant, &text);
+        status = append_whole(info, upstream, tenant, name_space, variant, &text);
     if (!status) {
         rm_slice canonical = rm_arena_dup(arena, rm_buf_slice(&text));
         if (canonical.ptr)

@@ -8,6 +8,8 @@
  * meet in one partition is a matter of the key, not of a filter that a search might forget. */
 #include "remora/semantic.h"
 
+#include "identity.h"
+
 #define PARTITION_VERSION   "remora semantic 1"
 #define CANONICAL_BYTES_MAX (RM_BODY_BYTES_MAX + 64 * RM_KIB)
 #define IDENTITY_BYTES      128 /* the first parts, but for the texts that they hold */
@@ -199,14 +201,6 @@ static rm_semantic_fitness find_text(const rm_request_info *info, const rm_json 
 
 /* ---- the partition ----------------------------------------------------------------------------------------------- */
 
-static void append_part(rm_buf *out, rm_slice part)
-{
-    uint8_t len[4] = {(uint8_t)part.len, (uint8_t)(part.len >> 8), (uint8_t)(part.len >> 16),
-                      (uint8_t)(part.len >> 24)};
-    rm_buf_append(out, len, sizeof(len));
-    rm_buf_append_slice(out, part);
-}
-
 static rm_key128 key_of(const uint8_t mac[RM_HMAC_BYTES])
 {
     rm_key128 key = {0, 0};
@@ -229,12 +223,8 @@ static rm_status make_partition(const rm_request_info *info, rm_slice upstream, 
     /* Most bodies are no shorter than their canonical text. */
     rm_status status =
         rm_buf_reserve(&out, info->body_bytes + IDENTITY_BYTES + upstream.len + name_space.len + variant.len);
-    append_part(&out, RM_SLICE(PARTITION_VERSION));
-    append_part(&out, rm_slice_cstr(rm_op_name(op)));
-    append_part(&out, upstream);
-    append_part(&out, rm_slice_make((const char *)&tenant->scope, sizeof(tenant->scope)));
-    append_part(&out, name_space);
-    append_part(&out, variant);
+    rm_cache__append_identity(PARTITION_VERSION, op, upstream, tenant, name_space, variant, &out);
+    status = status ? status : out.status;
     if (!status)
         status = rm_json_canonical_without(info->root, text, rm_provider_neutral_member, &op, &out);
     if (!status)
