@@ -17,7 +17,7 @@ import sys
 import numpy as np
 
 RIDGE = 0.5  # precision of a weight that no label says anything of
-WORTH = 0.02
+WORTH = 0.05
 ROWS = 4000  # that each file counts as
 
 

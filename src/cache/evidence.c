@@ -13,8 +13,8 @@
 #define CORRECTION_LABELS 3.0    /* wrong audits that the trust in the risks is worth at first */
 #define CORRECTION_FADE   0.9995 /* a label: old ones count less */
 #define CORRECTION_Z      0.2    /* standard deviations above the estimate */
-#define CORRECTION_LEAST  0.7
-#define LIMIT_SHARE       9.0   /* times max_error: a good neighbour's risk */
+#define CORRECTION_LEAST  0.6
+#define LIMIT_SHARE       10.5  /* times max_error: a good neighbour's risk */
 #define EAGER_SHARE       0.25  /* of what may be spent goes to others too, where good ones are few */
 #define LIMIT_MOST        0.45  /* no single hit may be a gamble, however much is left */
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
