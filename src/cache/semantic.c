@@ -20,7 +20,7 @@ _Static_assert(RM_EVIDENCE_FEATURES <= RM_SEMANTIC_FEATURES_MAX, "decisions carr
 #define CANDIDATES     4    /* entries of the elected group that texts are compared with */
 #define WITNESSES      5    /* neighbours whose own record a label changes */
 #define NEAR_LIMIT     1.3  /* labels of risks up to so many limits correct the risks */
-#define NEAR_WEIGHT    0.1  /* of such a label, in audits */
+#define NEAR_WEIGHT    0.15 /* of such a label, in audits */
 #define QUARANTINE     2    /* right labels in a row that end it */
 #define NOTHING_NEAR   0.3  /* similarity of the next answer where fewer neighbours than asked for were found */
 #define ANALYSIS_BYTES RM_MIB
@@ -392,12 +392,12 @@ static void label_candidate(rm_semantic *semantic, rm_evidence *evidence, const 
 
     if (judged == RM_JUDGED_UNKNOWN)
         return;
-    double reach = NEAR_LIMIT * decision->limit;
+    bool near = decision->likely <= NEAR_LIMIT * decision->limit;
     rm_evidence_learn(evidence, semantic->prior, &e->group->offset, decision->features, decision->likely, right,
-                      audit                     ? 1
-                      : decision->risk <= reach ? NEAR_WEIGHT
-                                                : 0);
-    if (decision->likely <= reach)
+                      audit  ? 1
+                      : near ? NEAR_WEIGHT
+                             : 0);
+    if (near)
         rm_evidence_learn_guards(evidence, decision->guards & vetoes_of(semantic), right);
     if (audit) {
         evidence->audited++;
