@@ -7,9 +7,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "app_internal.h"
+#include "remora/clock.h"
 #include "remora/json.h"
 #include "remora/limits.h"
 #include "remora/semantic.h"
@@ -49,9 +49,8 @@ typedef struct setting {
 
 static double now_us(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+    const rm_clock *clock = rm_clock_system();
+    return (double)clock->mono_ns(clock) / 1e3;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */

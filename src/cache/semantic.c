@@ -53,6 +53,7 @@ struct rm_semantic {
 
 /* One neighbour as the lock showed it. */
 typedef struct neighbour {
+    rm_index_hit hit;
     double similarity;
     entry *entry;
 } neighbour;
@@ -154,16 +155,16 @@ static rm_evidence *evidence_of(rm_semantic *semantic, rm_slice name_space)
 static const group *elect(const neighbour *found, uint32_t count, double *ret_share)
 {
     const group *best = NULL;
-    double most = 0, all = 0;
+    double votes[RM_SEMANTIC_NEIGHBOURS], most = 0, all = 0;
 
+    for (uint32_t i = 0; i < count; i++)
+        all += votes[i] = exp(VOTE_SHARPNESS * (found[i].similarity - found[0].similarity));
     for (uint32_t i = 0; i < count; i++) {
-        double votes = 0;
+        double own = 0;
         for (uint32_t j = 0; j < count; j++)
-            if (found[j].entry->group == found[i].entry->group)
-                votes += exp(VOTE_SHARPNESS * (found[j].similarity - found[0].similarity));
-        all += exp(VOTE_SHARPNESS * (found[i].similarity - found[0].similarity));
-        if (votes > most) {
-            most = votes;
+            own += found[j].entry->group == found[i].entry->group ? votes[j] : 0;
+        if (own > most) {
+            most = own;
             best = found[i].entry->group;
         }
     }
@@ -229,41 +230,33 @@ static uint32_t resolve(rm_semantic *semantic, const rm_semantic_decision *decis
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < decision->count; i++) {
-        entry *e = rm_map_get(&semantic->entries, key_of(decision->neighbours[i].id));
+        rm_index_hit hit = decision->neighbours[i];
+        entry *e = rm_map_get(&semantic->entries, key_of(hit.id));
         if (e)
-            ret_found[count++] = (neighbour){(double)decision->neighbours[i].similarity, e};
+            ret_found[count++] = (neighbour){hit, (double)hit.similarity, e};
     }
     return count;
 }
 
-/* Places among the decision's neighbours: the elected group's nearest. */
+/* The elected group's nearest entries. */
 typedef struct candidates {
     uint32_t count;
-    uint32_t at[CANDIDATES];
+    rm_index_hit hits[CANDIDATES];
 } candidates;
 
-/* Fills the decision's candidate from its neighbours; false: there is none. Under the lock. */
-static bool choose(rm_semantic *semantic, rm_semantic_decision *decision, candidates *ret_candidates)
+/* What the neighbours say; without any, *ret_candidates stays empty. Under the lock. */
+static void choose(rm_semantic *semantic, rm_semantic_decision *decision, candidates *ret_candidates)
 {
     neighbour found[RM_SEMANTIC_NEIGHBOURS];
-    double share;
-    uint32_t count = 0, kept = 0;
+    uint32_t count = resolve(semantic, decision, found);
 
-    for (uint32_t i = 0; i < decision->count; i++)
-        if (rm_map_get(&semantic->entries, key_of(decision->neighbours[i].id)))
-            decision->neighbours[kept++] = decision->neighbours[i];
-    decision->count = kept;
-    count = resolve(semantic, decision, found);
     if (count == 0)
-        return false;
-    const group *elected = elect(found, count, &share);
+        return;
+    const group *elected = elect(found, count, &decision->features[RM_FEATURE_vote]);
     read_neighbours(found, count, elected, decision->features);
-    decision->features[RM_FEATURE_vote] = share;
     for (uint32_t i = 0; i < count && ret_candidates->count < CANDIDATES; i++)
         if (found[i].entry->group == elected)
-            ret_candidates->at[ret_candidates->count++] = i;
-    decision->candidate = true;
-    return true;
+            ret_candidates->hits[ret_candidates->count++] = found[i].hit;
 }
 
 static uint32_t vetoes_of(const rm_semantic *semantic)
@@ -271,7 +264,7 @@ static uint32_t vetoes_of(const rm_semantic *semantic)
     return ~(VETOES_NEVER | semantic->options.guards_ignored);
 }
 
-/* Compares with one alias. RM_ENOTFOUND: its text is gone. */
+/* Compares with one alias. RM_ENOTFOUND: its text is gone, or none that guards can read. */
 static rm_status compare_with(rm_semantic *semantic, uint64_t id, const rm_guard_text *asked, rm_arena *arena,
                               rm_guard_result *ret_result)
 {
@@ -282,33 +275,40 @@ static rm_status compare_with(rm_semantic *semantic, uint64_t id, const rm_guard
     rm_status status = semantic->options.text(id, &text, semantic->options.user);
     if (!status)
         status = rm_guard_analyse(semantic->words, rm_buf_slice(&text), arena, &cached);
+    if (status == RM_EPARSE || status == RM_ETOOBIG)
+        status = RM_ENOTFOUND;
     if (!status)
         rm_guard_compare(cached, asked, ret_result);
     rm_buf_deinit(&text);
     return status;
 }
 
-/* What both texts have in common: of the candidates, nearest first, the first that no guard stops, else the nearest. */
+/* What both texts have in common: of the candidates whose texts are there, nearest first, the first that no guard stops, else
+ * the nearest. That one is the decision's. */
 static rm_status compare_texts(rm_semantic *semantic, const rm_semantic_ask *ask, const candidates *c,
                                rm_semantic_decision *decision)
 {
     rm_guard_result result;
     rm_guard_text *asked;
     rm_arena arena;
+    bool passes = false;
 
     rm_arena_init(&arena, NULL, ANALYSIS_BYTES);
     rm_status status = rm_guard_analyse(semantic->words, ask->text, &arena, &asked);
-    for (uint32_t i = 0; !status && i < c->count; i++) {
-        status = compare_with(semantic, decision->neighbours[c->at[i]].id, asked, &arena, &result);
-        bool passes = !status && !(result.flags & vetoes_of(semantic));
-        if (!status && (i == 0 || passes)) {
+    for (uint32_t i = 0; !status && !passes && i < c->count; i++) {
+        status = compare_with(semantic, c->hits[i].id, asked, &arena, &result);
+        if (status == RM_ENOTFOUND) {
+            status = RM_OK;
+            continue;
+        }
+        passes = !status && !(result.flags & vetoes_of(semantic));
+        if (passes || (!status && !decision->candidate)) {
             read_guards(&result, decision->features);
             decision->guards = result.flags;
-            decision->entry = decision->neighbours[c->at[i]].id;
-            decision->similarity = decision->neighbours[c->at[i]].similarity;
+            decision->entry = c->hits[i].id;
+            decision->similarity = c->hits[i].similarity;
+            decision->candidate = true;
         }
-        if (passes)
-            break;
     }
     rm_arena_deinit(&arena);
     return status;
@@ -357,13 +357,11 @@ rm_status rm_semantic_decide(rm_semantic *semantic, const rm_semantic_ask *ask, 
     if (status)
         return status;
     pthread_mutex_lock(&semantic->lock);
-    (void)choose(semantic, &decision, &found);
+    choose(semantic, &decision, &found);
     pthread_mutex_unlock(&semantic->lock);
     status = compare_texts(semantic, ask, &found, &decision);
-    if (status && status != RM_ENOTFOUND)
-        return status;
     if (status)
-        decision.candidate = false;
+        return status;
     pthread_mutex_lock(&semantic->lock);
     rm_evidence *evidence = evidence_of(semantic, ask->name_space);
     if (evidence)

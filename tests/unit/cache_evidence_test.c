@@ -178,6 +178,19 @@ static void no_error_no_hits(void **state)
     assert_true(rm_evidence_limit(&evidence, 0.02) >= rm_evidence_limit(&evidence, 0.01));
 }
 
+/* However much may be spent, and however little there is to spend it on. */
+static void no_hit_is_a_gamble(void **state)
+{
+    (void)state;
+    rm_evidence evidence;
+    rm_evidence_init(&evidence, rm_prior_of(MODEL));
+    for (unsigned i = 0; i < 1000; i++) {
+        rm_evidence_count(&evidence, i % 2 ? 0.0001 : 1);
+        assert_true(rm_evidence_limit(&evidence, 1) < 0.5);
+        assert_true(rm_evidence_limit(&evidence, 0.01) < 0.5);
+    }
+}
+
 /* Labels near the limit that contradict the risks raise the correction, and so lower the limit. */
 static void wrong_risks_are_corrected(void **state)
 {
@@ -243,6 +256,7 @@ int main(void)
         cmocka_unit_test(guards_veto_until_labels_say_otherwise),
         cmocka_unit_test(calibrated_risks_keep_the_budget),
         cmocka_unit_test(no_error_no_hits),
+        cmocka_unit_test(no_hit_is_a_gamble),
         cmocka_unit_test(wrong_risks_are_corrected),
         cmocka_unit_test(vectors_are_centred),
         cmocka_unit_test(bound_of_a_share),

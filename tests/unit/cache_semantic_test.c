@@ -170,6 +170,21 @@ static void what_is_gone_is_not_served(void **state)
     assert_int_equal(rm_index_count(f->index, (rm_key128){1, 1}), 0);
 }
 
+/* Where the nearest alias has no text any more, the next one speaks for the answer. */
+static void an_alias_that_is_gone_is_passed_over(void **state)
+{
+    fixture *f = *state;
+    (void)warm(f, 1500, 1);
+    lean(f, 4, 0.15, 2);
+    rm_semantic_ask asked = ask_for(f, "how do i reset the password of the e account please", 1);
+    assert_int_equal(rm_semantic_decide(f->semantic, &asked, &f->decision), RM_OK);
+    assert_true(f->decision.candidate && f->decision.count == RM_SEMANTIC_NEIGHBOURS);
+    uint64_t nearest = f->decision.neighbours[0].id;
+    gone[nearest] = true;
+    assert_int_equal(rm_semantic_decide(f->semantic, &asked, &f->decision), RM_OK);
+    assert_true(f->decision.candidate && f->decision.entry != nearest);
+}
+
 static void guards_stop_hits(void **state)
 {
     fixture *f = *state;
@@ -299,6 +314,7 @@ int main(void)
         TEST(partitions_never_meet),
         TEST(an_error_of_zero_serves_nothing),
         TEST(what_is_gone_is_not_served),
+        TEST(an_alias_that_is_gone_is_passed_over),
         TEST(guards_stop_hits),
         TEST(a_wrong_audit_is_a_quarantine),
         TEST(noise_becomes_no_entry),
