@@ -1,5 +1,6 @@
 /* The semantic cache over a real index, with vectors made by hand: what is served, what is not, and what is learnt. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -259,6 +260,59 @@ static void bad_texts_are_told(void **state)
     assert_int_equal(rm_semantic_decide(f->semantic, &asked, &f->decision), RM_EINVAL);
 }
 
+/* Several threads decide, learn and forget in one partition; what is counted adds up. */
+#define THREADS 4
+#define ROUNDS  150
+
+typedef struct asker {
+    pthread_t thread;
+    rm_semantic *semantic;
+    unsigned number, failed;
+} asker;
+
+static void *ask_on_a_thread(void *user)
+{
+    asker *self = user;
+    fixture own = {0};
+    rm_semantic_decision decision;
+    rm_semantic_answer answer;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint64_t id = self->number * ROUNDS + i;
+        lean(&own, i % 16, 0.15, i + self->number);
+        rm_semantic_ask asked = ask_for(&own, texts[id], 1);
+        rm_status status = rm_semantic_decide(self->semantic, &asked, &decision);
+        if (!status)
+            status = rm_semantic_read_answer(rm_slice_make(texts[id], strlen(texts[id]) - 1), &answer);
+        if (!status && decision.verdict != RM_VERDICT_HIT)
+            status = rm_semantic_learn(self->semantic, &asked, &decision, &answer, id);
+        if (i % 3 == 0)
+            rm_semantic_forget(self->semantic, asked.partition, id);
+        self->failed += status != RM_OK;
+    }
+    return NULL;
+}
+
+static void threads_may_share_it(void **state)
+{
+    fixture *f = *state;
+    asker askers[THREADS];
+    rm_semantic_stats stats;
+
+    for (unsigned id = 0; id < THREADS * ROUNDS; id++)
+        (void)snprintf(texts[id], sizeof(texts[0]), "how do i reset the password of the %c account", 'a' + id % 16);
+    for (unsigned i = 0; i < THREADS; i++) {
+        askers[i] = (asker){.semantic = f->semantic, .number = i};
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_on_a_thread, &askers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
+        assert_int_equal(askers[i].failed, 0);
+    }
+    assert_int_equal(rm_semantic_get_stats(f->semantic, RM_SLICE(""), &stats), RM_OK);
+    assert_int_equal(stats.requests, THREADS * ROUNDS);
+}
+
 static void names_are_there(void **state)
 {
     (void)state;
@@ -319,6 +373,7 @@ int main(void)
         TEST(a_wrong_audit_is_a_quarantine),
         TEST(noise_becomes_no_entry),
         TEST(bad_texts_are_told),
+        TEST(threads_may_share_it),
         TEST(names_are_there),
 #ifdef REMORA_FAULTS
         TEST(failed_allocations_are_reported),
