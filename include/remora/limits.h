@@ -49,6 +49,7 @@
 #define RM_STORE_BATCH_OPS_MAX      2048 /* writes in one commit */
 #define RM_STORE_BATCH_BYTES_MAX    (16 * RM_MIB)
 #define RM_STORE_RECORD_BYTES_MAX   (16 * RM_MIB) /* one cached answer, uncompressed */
+#define RM_STORE_ANNEX_BYTES_MAX    (64 * RM_KIB) /* one annex or note */
 #define RM_STORE_COMPRESS_BYTES_MIN 4096          /* shorter values are kept as they are */
 #define RM_STORE_READERS_MAX        512
 #define RM_TTL_MS_MAX               (10ULL * 365 * 86400 * 1000)

@@ -121,6 +121,15 @@ bool rm_provider_replay_is_plain(rm_op op, bool include_usage);
 rm_status rm_provider_refresh_ids(rm_op op, bool events, rm_slice content, uint64_t now_s, rm_rng *rng,
                                   rm_buf *out) RM_WARN_UNUSED;
 
+/* ---- what an answer says ----------------------------------------------------------------------------------------- */
+
+/* Appends what a whole answer (a body, or a stream's text) says to a reader: chat and completions: the first choice's text, or
+ * its refusal; Messages: its text blocks; Responses: its output texts and refusals. Calls of tools follow as one JSON array of
+ * {"name","arguments"}, arguments as the JSON they hold where they do (ids are left out: they are random). Reasoning is not part
+ * of it. RM_ENOTFOUND: it says nothing, or more than text (audio, images, results of the provider's own tools). RM_EPARSE, RM_EINVAL:
+ * as the conversions above. RM_ETOOBIG: over the buffer's bound; RM_ENOMEM. On failure `out` is as before. */
+rm_status rm_provider_answer_text(rm_op op, bool events, rm_slice content, rm_buf *out) RM_WARN_UNUSED;
+
 /* ---- what an answer repeats -------------------------------------------------------------------------------------- */
 
 /* A Responses answer repeats members of the request it was made for: `metadata`, `user`, `safety_identifier`,

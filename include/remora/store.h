@@ -70,6 +70,39 @@ void rm_store_release(rm_store_reader *reader);
 rm_status rm_store_put(rm_store *store, const rm_record *record) RM_WARN_UNUSED;
 rm_status rm_store_delete(rm_store *store, rm_key128 key) RM_WARN_UNUSED;
 
+/* ---- annexes and notes ------------------------------------------------------------------------------------------- */
+
+/* An annex is what somebody keeps of a record beside it (the semantic cache: its question), under an id that is never used
+ * again, 1 to UINT64_MAX - 1. It goes when its record goes or is replaced. A note is a small value by name; the one named
+ * {.hi = id, .lo = 0} goes with the annex of that id, others stay until they are put empty. Both count as bytes of the cache;
+ * neither is evicted by itself. */
+
+/* Any thread. In place of the annex that the record had; nothing happens if the record, put before this, is not there.
+ * RM_ETOOBIG: over RM_STORE_ANNEX_BYTES_MAX. RM_EINVAL: such an id. Else as rm_store_put. */
+rm_status rm_store_put_annex(rm_store *store, rm_key128 record, uint64_t id, rm_slice bytes) RM_WARN_UNUSED;
+/* Reader's thread, as rm_store_get and with its release: what is queued is found too. RM_ENOTFOUND; RM_ECORRUPT (it counts as
+ * not there from then on); RM_EIO. */
+rm_status rm_store_get_annex(rm_store_reader *reader, uint64_t id, rm_key128 *ret_record,
+                             rm_slice *ret_bytes) RM_WARN_UNUSED;
+/* The highest id there ever was; 0: none. Any thread, before the first put_annex. RM_EIO. */
+rm_status rm_store_last_annex(rm_store *store, uint64_t *ret_id) RM_WARN_UNUSED;
+/* Committed annexes with ids over `after`, by id, `count_max` at most; `each` may end it by false. What is damaged is left out.
+ * *ret_last: the last id looked at; `after` if there was none. Not on a loop thread. RM_EIO. */
+rm_status rm_store_scan_annexes(rm_store *store, uint64_t after, size_t count_max,
+                                bool (*each)(uint64_t id, rm_key128 record, rm_slice bytes, void *user), void *user,
+                                uint64_t *ret_last) RM_WARN_UNUSED;
+
+typedef struct rm_store_note {
+    rm_key128 name;
+    rm_slice bytes; /* empty: delete it */
+} rm_store_note;
+/* Any thread: all of them in one commit. RM_ETOOBIG: one is over RM_STORE_ANNEX_BYTES_MAX, or all of them over
+ * RM_STORE_BATCH_BYTES_MAX. Else as rm_store_put. */
+rm_status rm_store_put_notes(rm_store *store, const rm_store_note *notes, size_t count) RM_WARN_UNUSED;
+/* All committed notes, in no order. What is damaged is left out. Not on a loop thread. RM_EIO. */
+rm_status rm_store_scan_notes(rm_store *store, bool (*each)(const rm_store_note *note, void *user),
+                              void *user) RM_WARN_UNUSED;
+
 /* What to purge: conditions are joined by AND; an unset one matches all. */
 typedef struct rm_store_filter {
     const rm_key128 *key;
