@@ -406,7 +406,7 @@ bool rm_exchange__again(rm_exchange *exchange)
     (void)rm_flight_leave(&exchange->subscriber, on_gone);
     rm_blob_unref(exchange->head);
     exchange->head = NULL;
-    exchange->claimed = exchange->collecting = false;
+    exchange->claimed = exchange->bears = exchange->collecting = false;
     exchange->cost_usd = exchange->saved_usd = -1;
     rm_arena scratch;
     rm_arena_init(&scratch, rm_loop_arenas(exchange->worker->loop), RM_EXCHANGE_ARENA_BYTES_MAX);
@@ -426,6 +426,16 @@ static void on_drain(void *user)
     rm_exchange__relay(user);
 }
 
+/* The leader left between the answer and its own look at it: it pays nevertheless. */
+static void bear_cost(rm_exchange *exchange)
+{
+    rm_subscriber *subscriber = &exchange->subscriber;
+    rm_blob *head = exchange->head || !subscriber->flight ? NULL : rm_flight_head(subscriber);
+    if (head)
+        exchange->head = rm_blob_ref(head);
+    rm_exchange__settle_cost(exchange);
+}
+
 static void on_close(void *user, rm_status why)
 {
     rm_exchange *exchange = user;
@@ -443,6 +453,8 @@ static void on_close(void *user, rm_status why)
         exchange->fetch->uploader = NULL;
         exchange->fetch = NULL;
     }
+    if (exchange->bears && !exchange->claimed)
+        bear_cost(exchange);
     rm_exchange__settle(exchange);
     if (exchange->borrower)
         rm_fetch__lender_gone(exchange->borrower, exchange->req);

@@ -140,6 +140,11 @@ static void note_facts(rm_fetch *fetch)
     head->usage = fetch->answer.usage;
     head->cost_usd = rm_fetch__cost(fetch);
     rm_proxy__keep_text(head->service_tier, sizeof head->service_tier, fetch->answer.service_tier);
+    if (fetch->led && fetch->lender && !fetch->lender->claimed) {
+        /* A follower on another loop may be quicker to ask. */
+        atomic_store_explicit(&head->cost_claimed, true, memory_order_relaxed);
+        fetch->lender->bears = true;
+    }
 }
 
 void rm_fetch__cancel(rm_fetch *fetch)
@@ -572,7 +577,8 @@ rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch
         discard(fetch);
         return status;
     }
-    if (plan->subscribe)
+    fetch->led = plan->subscribe;
+    if (fetch->led)
         rm_flight_join_first(fetch->flight, &plan->exchange->subscriber);
     *ret_fetch = fetch;
     return RM_OK;

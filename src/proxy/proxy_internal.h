@@ -93,7 +93,7 @@ typedef struct rm_answer_head {
     rm_header *headers; /* end-to-end ones that are passed on */
     rm_slice text; /* the model as the answer names it (empty: not known when the head had to go), or the failure */
     /* At the end. */
-    _Atomic bool cost_claimed; /* the first to claim bears the cost; for all others it was saved */
+    _Atomic bool cost_claimed; /* somebody bears the cost: its leader, else the first to claim; for others it was saved */
     double cost_usd;           /* negative: unknown */
     rm_usage usage;
     char service_tier[24];
@@ -152,6 +152,7 @@ struct rm_exchange {
     rm_key128 key; /* the exact one, with has_key */
     bool has_key, retried;
     bool merged, claimed, collecting, closed, relaying_now;
+    bool bears; /* leads the flight, and was still there when its cost was known */
     rm_buf collected; /* the answer in the other form than the caller's */
     rm_timer silence;
     uint64_t last_write_ms;
@@ -211,7 +212,7 @@ void rm_exchange__reserve(rm_worker *worker, unsigned count); /* so many spares,
 /* relay.c: from the flight to the caller. */
 void rm_exchange__on_ready(rm_subscriber *subscriber);
 void rm_exchange__relay(rm_exchange *exchange);
-void rm_exchange__leave_flight(rm_exchange *exchange);
+void rm_exchange__settle_cost(rm_exchange *exchange); /* once: what it cost, or what was saved */
 void rm_exchange__free(rm_exchange *exchange);
 
 /* reply.c: what is sent to the caller. */
@@ -261,6 +262,7 @@ struct rm_fetch {
     rm_op op;
     rm_fetch_mode mode;
     bool inject_usage, store;
+    bool led; /* the lender waits for the answer */
     bool head_set, stored;
     bool lost;        /* for want of memory: what came cannot go on */
     bool facts_final; /* the head's facts were published with the usage chunk */

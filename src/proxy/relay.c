@@ -21,8 +21,9 @@ static const rm_answer_head *head_of(const rm_exchange *exchange)
     return exchange->head ? rm_answer_head_of(exchange->head) : NULL;
 }
 
-/* Who pays: the first to ask, normally the one who began the flight; for all others the whole cost was saved. */
-static void settle_cost(rm_exchange *exchange)
+/* Who pays: the one who began the flight, for as long as it is there; else the first to ask. For all others the whole cost
+ * was saved. */
+void rm_exchange__settle_cost(rm_exchange *exchange)
 {
     rm_answer_head *head = exchange->head ? rm_answer_head_of(exchange->head) : NULL;
     if (!head || exchange->claimed)
@@ -30,13 +31,10 @@ static void settle_cost(rm_exchange *exchange)
     exchange->claimed = true;
     exchange->usage = head->usage;
     memcpy(exchange->service_tier, head->service_tier, sizeof exchange->service_tier);
-    if (atomic_exchange_explicit(&head->cost_claimed, true, memory_order_relaxed)) {
-        exchange->cost_usd = 0;
-        exchange->saved_usd = head->cost_usd;
-    } else {
-        exchange->cost_usd = head->cost_usd;
-        exchange->saved_usd = 0;
-    }
+    bool claimed = atomic_exchange_explicit(&head->cost_claimed, true, memory_order_relaxed);
+    bool pays = exchange->bears || !claimed;
+    exchange->cost_usd = pays ? head->cost_usd : 0;
+    exchange->saved_usd = pays ? 0 : head->cost_usd;
 }
 
 /* ---- heads ------------------------------------------------------------------------------------------------------- */
@@ -168,7 +166,7 @@ static void send_whole(rm_exchange *exchange, rm_slice type, bool events, rm_sli
 
 static void pass_usage(rm_exchange *exchange, rm_blob *chunk)
 {
-    settle_cost(exchange);
+    rm_exchange__settle_cost(exchange);
     if (chunk->flags & RM_CHUNK_USAGE_ONLY && !exchange->include_usage)
         return;
     rm_buf *render = &exchange->worker->render;
@@ -234,7 +232,7 @@ static void turn_and_send(rm_exchange *exchange)
 static void take_facts(rm_exchange *exchange)
 {
     const rm_answer_head *head = head_of(exchange);
-    settle_cost(exchange);
+    rm_exchange__settle_cost(exchange);
     if (!head)
         return;
     exchange->upstream_ns = head->upstream_ns;

@@ -34,6 +34,17 @@ def test_simultaneous_requests_are_asked_once(remora, upstream, stream):
     assert remora.metric("remora_merged_total") == 11
 
 
+def test_the_one_who_began_pays(remora, upstream):
+    """Whoever of the others is quicker to ask on its own loop."""
+    upstream.delay = 0.1
+    for n in range(25):
+        answers = together(remora, 8, chat_body(f"who pays {n}?"))
+        costs = {float(a.headers["x-remora-cost-usd"]) for a in answers if cache_of(a) == "MERGED"}
+        assert costs <= {0.0}, n
+        paid = [float(a.headers["x-remora-cost-usd"]) for a in answers if cache_of(a) == "MISS"]
+        assert paid == [pytest.approx(MISS_USD)], n
+
+
 def test_a_late_joiner_gets_the_whole_stream(remora, client, upstream):
     gate, begun = threading.Event(), threading.Event()
 
