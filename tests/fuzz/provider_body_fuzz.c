@@ -62,6 +62,10 @@ static void check_answer(rm_op op, rm_slice body, rm_arena *arena)
     if (rm_provider_body_to_events(op, body, true, &events) == RM_OK)
         expected(rm_provider_events_to_body(op, rm_buf_slice(&events), &back));
     rm_buf_clear(&back);
+    rm_status status = rm_provider_answer_text(op, false, body, &back);
+    expected(status);
+    RM_CHECK((status == RM_OK) == (back.len > 0));
+    rm_buf_clear(&back);
     rm_rng_seed(&rng, 1);
     expected(rm_provider_refresh_ids(op, false, body, 1, &rng, &back));
     rm_buf_deinit(&events);

@@ -81,6 +81,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rm_rng_seed(&rng, 1);
     expected(rm_provider_refresh_ids(run.op, true, events, 1, &rng, &run.out));
     rm_buf_clear(&run.out);
+    rm_status status = rm_provider_answer_text(run.op, true, events, &run.out);
+    expected(status);
+    RM_CHECK((status == RM_OK) == (run.out.len > 0));
+    rm_buf_clear(&run.out);
     if (rm_provider_events_to_body(run.op, events, &run.out) == RM_OK)
         check_body(run.op, rm_buf_slice(&run.out));
     rm_buf_deinit(&run.out);
