@@ -252,7 +252,7 @@ static const struct {
     {RM_OP_COMPLETIONS, "completions", "Once upon"},
     {RM_OP_MESSAGES, "messages",
      "High water at noon. \xf0\x9f\x8c\x8a\n[{\"name\":\"tide\",\"arguments\":{\"list\":[1,null,true],"
-     "\"metres\":1.5,\"place\":\"Brest\"}},{\"name\":\"now\",\"arguments\":{}}]"},
+     "\"metres\":15e-1,\"place\":\"Brest\"}},{\"name\":\"now\",\"arguments\":{}}]"},
     {RM_OP_RESPONSES, "responses",
      "Remoras ride. \xf0\x9f\xa6\x88"
      "But no further.\n[{\"name\":\"ride\",\"arguments\":{\"on\":\"shark\"}}]"},
