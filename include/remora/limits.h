@@ -101,6 +101,10 @@
 #define RM_INDEX_SAMPLE_MAX            98304 /* vectors that lists are trained from */
 #define RM_INDEX_FINGERPRINT_BYTES_MAX 256
 
+/* semantic cache */
+#define RM_SEMANTIC_NAMESPACES_MAX 1024 /* with evidence of their own; requests in further ones are misses */
+#define RM_SEMANTIC_RECEIPTS_MAX   4096 /* latest decisions that can be explained, and told right or wrong */
+
 /* text guards of the semantic cache */
 #define RM_GUARD_TEXT_BYTES_MAX (8 * RM_KIB) /* of one text; longer ones are for the exact cache */
 #define RM_GUARD_TOKENS_MAX     1024         /* words of one text */

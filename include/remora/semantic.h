@@ -12,6 +12,7 @@
 
 #include "remora/base.h"
 #include "remora/index.h"
+#include "remora/limits.h"
 #include "remora/policy.h"
 #include "remora/provider.h"
 
@@ -64,6 +65,7 @@ typedef struct rm_semantic rm_semantic;
     X(AUDIT, "audit", "it would be served, and is asked all the same")    \
     X(VETO, "veto", "a guard says that the two ask for different things") \
     X(QUARANTINE, "quarantine", "the answer was found wrong once")        \
+    X(UNCONFIRMED, "unconfirmed", "too few tenants have had this answer") \
     X(BUDGET, "budget", "the error that was accepted is spent")
 
 typedef enum rm_verdict {
@@ -106,6 +108,9 @@ typedef struct rm_semantic_ask {
     rm_slice text;
     const float *vector; /* of length 1, centred */
     double max_error;    /* 0: no hits */
+    bool shadow;         /* decide as if it were served, and audit each hit */
+    uint64_t tenant;     /* who asks, where entries are shared over tenants; 0: they are not */
+    rm_key128 record;    /* under which the exact cache keeps its answer, for the entry that it becomes */
 } rm_semantic_ask;
 
 #define RM_SEMANTIC_NEIGHBOURS   10
@@ -122,6 +127,7 @@ typedef struct rm_semantic_decision {
     double limit;     /* up to which risk hits are served now */
     uint32_t guards;  /* bits that fired */
     bool candidate;   /* there is one; else only `neighbours` (none) is set */
+    rm_key128 record; /* the entry's */
     uint32_t count;
     rm_index_hit neighbours[RM_SEMANTIC_NEIGHBOURS];
     double features[RM_SEMANTIC_FEATURES_MAX];
@@ -154,12 +160,27 @@ rm_status rm_semantic_learn(rm_semantic *semantic, const rm_semantic_ask *ask, c
 /* The entry is gone (expired, evicted, purged). Unknown: nothing. Any thread. */
 void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id);
 
-#define RM_SEMANTIC_STATS(X) X(requests) X(served) X(audited) X(audited_wrong) X(vetoed) X(labels) X(labels_right)
+/* Somebody says that an answer served by this decision was right or wrong. Wrong: the answer is in quarantine with all its
+ * aliases, the risk that was taken becomes a whole error of the budget, and the evidence learns; right: it learns. Any thread. */
+void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_semantic_decision *decision, bool right);
+/* What a hit, or in shadow a hit that would have been, saved. Any thread. */
+void rm_semantic_saved(rm_semantic *semantic, rm_slice name_space, bool shadow, double usd);
+
+/* Since the namespace began; audits are not served. shadow_*: would-be hits in shadow mode, which are audits too, and what
+ * their fresh answers said of them, where they said something. */
+#define RM_SEMANTIC_STATS(X)                                                                                          \
+    X(served) X(audited) X(audited_wrong) X(vetoed) X(quarantined) X(unconfirmed) X(over_budget) X(shadow_hits)       \
+    X(shadow_right) X(shadow_wrong) X(feedback_right) X(feedback_wrong)
+
+#define RM_SEMANTIC_GUARDS_MAX 32
 
 typedef struct rm_semantic_stats {
+    uint64_t requests, labels, labels_right;
 #define X(name) uint64_t name;
     RM_SEMANTIC_STATS(X)
 #undef X
+    uint64_t guards[RM_SEMANTIC_GUARDS_MAX]; /* hits that each guard stopped */
+    double saved_usd, shadow_usd;
     double spent;      /* expected wrong hits */
     double correction; /* factor on it: upper bound */
 } rm_semantic_stats;
@@ -167,10 +188,19 @@ typedef struct rm_semantic_stats {
 /* RM_ENOTFOUND: no such namespace yet. Any thread. */
 rm_status rm_semantic_get_stats(rm_semantic *semantic, rm_slice name_space,
                                 rm_semantic_stats *ret_stats) RM_WARN_UNUSED;
+/* Every namespace in no order, `count_max` at most; names are of RM_NAMESPACE_BYTES_MAX + 1 bytes and "" is the default one.
+ * Any thread. */
+typedef struct rm_semantic_space {
+    char name[RM_NAMESPACE_BYTES_MAX + 1];
+    rm_semantic_stats stats;
+} rm_semantic_space;
+size_t rm_semantic_list_spaces(rm_semantic *semantic, rm_semantic_space *ret_spaces, size_t count_max);
 
 /* One-sided 95 % upper bound of a share of which wrong/total was seen. Source: Clopper and Pearson 1934. */
 double rm_semantic_upper95(uint64_t wrong, uint64_t total);
 
 const char *rm_semantic_feature_name(unsigned feature); /* NULL past the last */
+const char *rm_semantic_guard_name(unsigned guard);     /* by bit; NULL past the last */
+const char *rm_semantic_guard_text(unsigned guard);
 
 #endif

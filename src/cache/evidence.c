@@ -207,7 +207,12 @@ void rm_evidence_spend(rm_evidence *evidence, double risk)
 {
     evidence->spent += rm_evidence_correction(evidence) * risk;
     evidence->risked += risk;
-    evidence->served++;
+}
+
+void rm_evidence_spend_error(rm_evidence *evidence, double risk)
+{
+    evidence->spent += fmax(1 - risk, 0);
+    evidence->risked += fmax(1 - risk, 0);
 }
 
 /* ---- what can be said of an error -------------------------------------------------------------------------------- */

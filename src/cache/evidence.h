@@ -70,7 +70,7 @@ typedef struct rm_evidence {
     /* since the namespace began */
     double risked; /* sum of the risks of what was served */
     double spent;  /* ... each corrected as it was then */
-    uint64_t requests, served, audited, audited_wrong, vetoed, labels, labels_right;
+    uint64_t requests, labels, labels_right;
 } rm_evidence;
 
 /* By how much the logit of one answer differs from what its features say. */
@@ -92,6 +92,8 @@ double rm_evidence_limit(const rm_evidence *evidence, double max_error);
 /* Whether what has been spent leaves room for a hit of this risk at this error. */
 bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error);
 void rm_evidence_spend(rm_evidence *evidence, double risk);
+/* A hit of this risk was wrong for certain: the rest of a whole error is spent too. */
+void rm_evidence_spend_error(rm_evidence *evidence, double risk);
 /* A label: the candidate with these features, of this risk, was right or not. `weight`: what it says of the risks of hits, in
  * audits: 1 for one, less for a miss whose risk was near the limit, 0 for others. Source: assumed density filtering of a
  * Bayesian logistic regression (Spiegelhalter and Lauritzen 1990). */

@@ -5,16 +5,13 @@
  *
  * Vectors lie in the index and texts with the owner; here is what is small: about 100 bytes an entry. One lock over all of it
  * is held for microseconds; searching, reading texts and comparing them happen outside. */
-#include "remora/semantic.h"
+#include "semantic_internal.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 
-#include "evidence.h"
-#include "remora/limits.h"
-
 _Static_assert(RM_EVIDENCE_FEATURES <= RM_SEMANTIC_FEATURES_MAX, "decisions carry all features");
+_Static_assert(RM_GUARD_COUNT <= RM_SEMANTIC_GUARDS_MAX, "stats count all guards");
 
 #define VOTE_SHARPNESS 25.0 /* a neighbour 0.04 further away has a third of the vote */
 #define CANDIDATES     4    /* entries of the elected group that texts are compared with */
@@ -24,32 +21,14 @@ _Static_assert(RM_EVIDENCE_FEATURES <= RM_SEMANTIC_FEATURES_MAX, "decisions carr
 #define QUARANTINE     2    /* right labels in a row that end it */
 #define NOTHING_NEAR   0.3  /* similarity of the next answer where fewer neighbours than asked for were found */
 #define ANALYSIS_BYTES RM_MIB
-#define GOLDEN         0x9e3779b97f4a7c15ULL
+#define CONFIRMATIONS  2 /* tenants who had an answer, before it is served to a further one */
 
 /* Guards that forbid a hit; the others are features of the risk alone, for they fire on paraphrases too. */
 #define VETOES_NEVER (RM_GUARD_BIT(SUBSTITUTION) | RM_GUARD_BIT(ADDITION) | RM_GUARD_BIT(ENTITY))
 
-typedef struct group {
-    rm_semantic_answer text;
-    rm_evidence_offset offset;
-    uint32_t entries;
-    uint32_t quarantine; /* right labels until it is served again */
-} group;
-
-typedef struct entry {
-    struct group *group;
-    float worst; /* similarity of the nearest request that had another answer; below -1: none had */
-    uint16_t right, wrong;
-} entry;
-
-struct rm_semantic {
-    rm_semantic_options options;
-    rm_guard_words *words;
-    const rm_prior *prior;
-    pthread_mutex_t lock;
-    rm_map entries;     /* by id */
-    rm_map name_spaces; /* rm_evidence, by the name's hash */
-};
+typedef rm_semantic__group group;
+typedef rm_semantic__entry entry;
+typedef rm_semantic__space space;
 
 /* One neighbour as the lock showed it. */
 typedef struct neighbour {
@@ -76,6 +55,16 @@ const char *rm_semantic_feature_name(unsigned feature)
     return feature < RM_EVIDENCE_FEATURES ? rm_evidence_feature_name(feature) : NULL;
 }
 
+const char *rm_semantic_guard_name(unsigned guard)
+{
+    return guard < RM_GUARD_COUNT ? rm_guard_name((rm_guard)guard) : NULL;
+}
+
+const char *rm_semantic_guard_text(unsigned guard)
+{
+    return guard < RM_GUARD_COUNT ? rm_guard_text_of((rm_guard)guard) : NULL;
+}
+
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 rm_status rm_semantic_create(const rm_semantic_options *options, rm_semantic **ret_semantic)
@@ -93,15 +82,27 @@ rm_status rm_semantic_create(const rm_semantic_options *options, rm_semantic **r
     }
     pthread_mutex_init(&semantic->lock, NULL);
     rm_map_init(&semantic->entries);
-    rm_map_init(&semantic->name_spaces);
+    rm_map_init(&semantic->spaces);
+    rm_map_init(&semantic->groups);
+    rm_list_init(&semantic->dirty);
     *ret_semantic = semantic;
     return RM_OK;
 }
 
-static void release_entry(entry *e)
+static void free_group(group *g)
 {
+    if (rm_link_linked(&g->dirt.link))
+        rm_list_remove(&g->dirt.link);
+    rm_free(g);
+}
+
+/* Under the lock. */
+void rm_semantic__release_entry(entry *e)
+{
+    if (rm_link_linked(&e->dirt.link))
+        rm_list_remove(&e->dirt.link);
     if (--e->group->entries == 0)
-        rm_free(e->group);
+        free_group(e->group);
     rm_free(e);
 }
 
@@ -114,39 +115,16 @@ void rm_semantic_destroy(rm_semantic *semantic)
     if (!semantic)
         return;
     while (rm_map_next(&semantic->entries, &cursor, &key, &value))
-        release_entry(value);
+        rm_semantic__release_entry(value);
     cursor = 0;
-    while (rm_map_next(&semantic->name_spaces, &cursor, &key, &value))
+    while (rm_map_next(&semantic->spaces, &cursor, &key, &value))
         rm_free(value);
     rm_map_deinit(&semantic->entries);
-    rm_map_deinit(&semantic->name_spaces);
+    rm_map_deinit(&semantic->spaces);
+    rm_map_deinit(&semantic->groups);
     pthread_mutex_destroy(&semantic->lock);
     rm_guard_words_destroy(semantic->words);
     rm_free(semantic);
-}
-
-static rm_key128 key_of(uint64_t id)
-{
-    return (rm_key128){.hi = id, .lo = (id + 1) * GOLDEN};
-}
-
-/* Under the lock. NULL: no memory. */
-static rm_evidence *evidence_of(rm_semantic *semantic, rm_slice name_space)
-{
-    rm_key128 key = rm_hash128(name_space);
-    rm_evidence *evidence = rm_map_get(&semantic->name_spaces, key);
-
-    if (evidence)
-        return evidence;
-    evidence = rm_alloc(sizeof(*evidence));
-    if (!evidence)
-        return NULL;
-    rm_evidence_init(evidence, semantic->prior);
-    if (rm_map_put(&semantic->name_spaces, key, evidence)) {
-        rm_free(evidence);
-        return NULL;
-    }
-    return evidence;
 }
 
 /* ---- what the neighbours say ------------------------------------------------------------------------------------- */
@@ -231,7 +209,7 @@ static uint32_t resolve(rm_semantic *semantic, const rm_semantic_decision *decis
 
     for (uint32_t i = 0; i < decision->count; i++) {
         rm_index_hit hit = decision->neighbours[i];
-        entry *e = rm_map_get(&semantic->entries, key_of(hit.id));
+        entry *e = rm_map_get(&semantic->entries, rm_semantic__key_of(hit.id));
         if (e)
             ret_found[count++] = (neighbour){hit, (double)hit.similarity, e};
     }
@@ -322,12 +300,38 @@ static bool audited(const rm_semantic *semantic, const rm_evidence *evidence)
     return (double)(draw >> 11) * 0x1p-53 < semantic->options.audit_share;
 }
 
-/* Under the lock. */
-static rm_verdict weigh(rm_semantic *semantic, rm_evidence *evidence, double max_error, rm_semantic_decision *decision)
+static void count_guards(space *in, uint32_t vetoes)
 {
-    uint32_t vetoes = decision->guards & vetoes_of(semantic);
-    const entry *e = decision->candidate ? rm_map_get(&semantic->entries, key_of(decision->entry)) : NULL;
+    in->counts.vetoed++;
+    for (unsigned i = 0; i < RM_GUARD_COUNT; i++)
+        in->counts.guards[i] += vetoes >> i & 1;
+}
 
+/* Whether the answer may go to this tenant: it had it once itself, or enough others have. */
+static bool confirmed(const group *g, uint64_t tenant)
+{
+    unsigned others = 0;
+
+    if (tenant == 0)
+        return true;
+    for (unsigned i = 0; i < RM_SEMANTIC__TENANTS; i++) {
+        if (g->tenants[i] == tenant)
+            return true;
+        others += g->tenants[i] != 0;
+    }
+    return others >= CONFIRMATIONS;
+}
+
+/* Under the lock. */
+static rm_verdict weigh(rm_semantic *semantic, space *in, const rm_semantic_ask *ask, rm_semantic_decision *decision)
+{
+    rm_evidence *evidence = &in->evidence;
+    double max_error = ask->max_error;
+    uint32_t vetoes = decision->guards & vetoes_of(semantic);
+    const entry *e = decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
+
+    if (e)
+        decision->record = e->record;
     decision->limit = rm_evidence_limit(evidence, max_error);
     decision->likely = e ? rm_evidence_risk(evidence, &e->group->offset, decision->features) : 1;
     decision->risk = fmax(decision->likely, rm_evidence_guard_risk(evidence, vetoes));
@@ -335,16 +339,27 @@ static rm_verdict weigh(rm_semantic *semantic, rm_evidence *evidence, double max
     if (!e || decision->likely > decision->limit)
         return RM_VERDICT_MISS;
     if (decision->risk > decision->limit) {
-        evidence->vetoed++;
+        count_guards(in, vetoes);
         return RM_VERDICT_VETO;
     }
-    if (e->group->quarantine)
+    if (e->group->quarantine) {
+        in->counts.quarantined++;
         return RM_VERDICT_QUARANTINE;
-    if (!rm_evidence_affords(evidence, decision->risk, max_error))
+    }
+    if (!confirmed(e->group, ask->tenant)) {
+        in->counts.unconfirmed++;
+        return RM_VERDICT_UNCONFIRMED;
+    }
+    if (!rm_evidence_affords(evidence, decision->risk, max_error)) {
+        in->counts.over_budget++;
         return RM_VERDICT_BUDGET;
+    }
     if (audited(semantic, evidence))
         return RM_VERDICT_AUDIT;
     rm_evidence_spend(evidence, decision->risk);
+    if (ask->shadow)
+        return RM_VERDICT_AUDIT;
+    in->counts.served++;
     return RM_VERDICT_HIT;
 }
 
@@ -363,11 +378,13 @@ rm_status rm_semantic_decide(rm_semantic *semantic, const rm_semantic_ask *ask, 
     if (status)
         return status;
     pthread_mutex_lock(&semantic->lock);
-    rm_evidence *evidence = evidence_of(semantic, ask->name_space);
-    if (evidence)
-        decision.verdict = weigh(semantic, evidence, ask->max_error, &decision);
+    space *in = rm_semantic__space_of(semantic, ask->name_space);
+    if (in) {
+        decision.verdict = weigh(semantic, in, ask, &decision);
+        rm_semantic__soil(semantic, &in->dirt);
+    }
     pthread_mutex_unlock(&semantic->lock);
-    if (!evidence)
+    if (!in)
         return RM_ENOMEM;
     *ret_decision = decision;
     return RM_OK;
@@ -380,31 +397,39 @@ static void count_up(uint16_t *count)
     *count += *count < UINT16_MAX;
 }
 
-/* Under the lock: what the fresh answer says of the candidate. */
-static void label_candidate(rm_semantic *semantic, rm_evidence *evidence, const rm_semantic_decision *decision,
-                            const rm_semantic_answer *fresh)
+static void count_audit(space *in, bool shadow, bool right)
 {
-    const entry *e = decision->candidate ? rm_map_get(&semantic->entries, key_of(decision->entry)) : NULL;
+    in->counts.audited++;
+    in->counts.audited_wrong += !right;
+    in->counts.shadow_right += shadow && right;
+    in->counts.shadow_wrong += shadow && !right;
+}
+
+/* Under the lock: what the fresh answer says of the candidate. */
+static void label_candidate(rm_semantic *semantic, space *in, const rm_semantic_ask *ask,
+                            const rm_semantic_decision *decision, const rm_semantic_answer *fresh)
+{
+    const entry *e = decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
     rm_judgement judged = e ? rm_semantic_judge(&e->group->text, fresh) : RM_JUDGED_UNKNOWN;
     bool right = judged == RM_JUDGED_EQUAL, audit = decision->verdict == RM_VERDICT_AUDIT;
 
+    in->counts.shadow_hits += audit && ask->shadow;
     if (judged == RM_JUDGED_UNKNOWN)
         return;
     bool near = decision->likely <= NEAR_LIMIT * decision->limit;
-    rm_evidence_learn(evidence, semantic->prior, &e->group->offset, decision->features, decision->likely, right,
+    rm_evidence_learn(&in->evidence, semantic->prior, &e->group->offset, decision->features, decision->likely, right,
                       audit  ? 1
                       : near ? NEAR_WEIGHT
                              : 0);
     if (near)
-        rm_evidence_learn_guards(evidence, decision->guards & vetoes_of(semantic), right);
-    if (audit) {
-        evidence->audited++;
-        evidence->audited_wrong += !right;
-    }
+        rm_evidence_learn_guards(&in->evidence, decision->guards & vetoes_of(semantic), right);
+    if (audit)
+        count_audit(in, ask->shadow, right);
     if (!right && (audit || e->group->quarantine))
         e->group->quarantine = QUARANTINE;
     else if (right && e->group->quarantine)
         e->group->quarantine--;
+    rm_semantic__soil(semantic, &e->group->dirt);
 }
 
 /* Under the lock: what it says of the neighbours; returns the answer among theirs that equals it, or NULL. */
@@ -425,25 +450,47 @@ static group *label_neighbours(rm_semantic *semantic, const rm_semantic_decision
         count_up(judged == RM_JUDGED_EQUAL ? &e->right : &e->wrong);
         if (judged == RM_JUDGED_DIFFERENT)
             e->worst = fmaxf(e->worst, (float)found[i].similarity);
+        rm_semantic__soil(semantic, &e->dirt);
     }
     return same;
 }
 
 /* Under the lock. */
-static rm_status add_entry(rm_semantic *semantic, uint64_t id, group *same, const rm_semantic_answer *fresh)
+static void add_tenant(rm_semantic *semantic, group *g, uint64_t tenant)
+{
+    for (unsigned i = 0; tenant && i < RM_SEMANTIC__TENANTS && g->tenants[i] != tenant; i++) {
+        if (g->tenants[i])
+            continue;
+        g->tenants[i] = tenant;
+        rm_semantic__soil(semantic, &g->dirt);
+    }
+}
+
+/* Under the lock. */
+static rm_status add_entry(rm_semantic *semantic, const rm_semantic_ask *ask, uint64_t id, group *same,
+                           const rm_semantic_answer *fresh)
 {
     entry *e = rm_alloc(sizeof(*e));
     group *own = same ? same : rm_calloc(1, sizeof(*own));
 
     if (e && own) {
         if (!same) {
+            own->dirt.kind = RM_SEMANTIC__GROUP;
+            own->id = id;
             own->text = *fresh;
             rm_evidence_offset_init(&own->offset);
         }
-        *e = (entry){.group = own, .worst = -2};
+        *e = (entry){.dirt = {.kind = RM_SEMANTIC__ENTRY},
+                     .id = id,
+                     .partition = ask->partition,
+                     .record = ask->record,
+                     .group = own,
+                     .worst = -2};
         own->entries++;
-        if (rm_map_put(&semantic->entries, key_of(id), e) == RM_OK)
+        if (rm_map_put(&semantic->entries, rm_semantic__key_of(id), e) == RM_OK) {
+            add_tenant(semantic, own, ask->tenant);
             return RM_OK;
+        }
         own->entries--;
     }
     if (!same)
@@ -471,12 +518,16 @@ rm_status rm_semantic_learn(rm_semantic *semantic, const rm_semantic_ask *ask, c
     rm_status status = RM_OK;
 
     pthread_mutex_lock(&semantic->lock);
-    rm_evidence *evidence = evidence_of(semantic, ask->name_space);
-    if (evidence)
-        label_candidate(semantic, evidence, decision, answer);
+    space *in = rm_semantic__space_of(semantic, ask->name_space);
+    if (in) {
+        label_candidate(semantic, in, ask, decision, answer);
+        rm_semantic__soil(semantic, &in->dirt);
+    }
     group *same = label_neighbours(semantic, decision, answer);
+    if (same)
+        add_tenant(semantic, same, ask->tenant);
     if (admitted)
-        status = add_entry(semantic, id, same, answer);
+        status = add_entry(semantic, ask, id, same, answer);
     pthread_mutex_unlock(&semantic->lock);
     if (!admitted)
         return adding ? RM_EREFUSED : RM_OK;
@@ -492,28 +543,34 @@ void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id)
     rm_status status = rm_index_remove(semantic->options.index, partition, id);
     (void)status; /* not there: as it should be; no memory to note it: found, and then no entry */
     pthread_mutex_lock(&semantic->lock);
-    entry *e = rm_map_remove(&semantic->entries, key_of(id));
+    entry *e = rm_map_remove(&semantic->entries, rm_semantic__key_of(id));
     if (e)
-        release_entry(e);
+        rm_semantic__release_entry(e);
     pthread_mutex_unlock(&semantic->lock);
 }
 
-rm_status rm_semantic_get_stats(rm_semantic *semantic, rm_slice name_space, rm_semantic_stats *ret_stats)
+void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_semantic_decision *decision, bool right)
 {
     pthread_mutex_lock(&semantic->lock);
-    const rm_evidence *evidence = rm_map_get(&semantic->name_spaces, rm_hash128(name_space));
-    if (evidence)
-        *ret_stats = (rm_semantic_stats){.requests = evidence->requests,
-                                         .served = evidence->served,
-                                         .audited = evidence->audited,
-                                         .audited_wrong = evidence->audited_wrong,
-                                         .vetoed = evidence->vetoed,
-                                         .labels = evidence->labels,
-                                         .labels_right = evidence->labels_right,
-                                         .spent = evidence->spent,
-                                         .correction = rm_evidence_correction(evidence)};
+    space *in = rm_semantic__space_of(semantic, name_space);
+    entry *e = decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
+    if (in) {
+        in->counts.feedback_right += right;
+        in->counts.feedback_wrong += !right;
+        rm_semantic__soil(semantic, &in->dirt);
+    }
+    if (in && e) {
+        /* People tell of wrong answers sooner than of right ones, so the share of them says nothing of the risks. */
+        rm_evidence_learn(&in->evidence, semantic->prior, &e->group->offset, decision->features, decision->likely, right,
+                          0);
+        if (!right) {
+            e->group->quarantine = QUARANTINE;
+            if (decision->verdict == RM_VERDICT_HIT)
+                rm_evidence_spend_error(&in->evidence, decision->risk);
+        }
+        rm_semantic__soil(semantic, &e->group->dirt);
+    }
     pthread_mutex_unlock(&semantic->lock);
-    return evidence ? RM_OK : RM_ENOTFOUND;
 }
 
 double rm_semantic_upper95(uint64_t wrong, uint64_t total)
