@@ -74,8 +74,8 @@ rm_status rm_store_delete(rm_store *store, rm_key128 key) RM_WARN_UNUSED;
 
 /* An annex is what somebody keeps of a record beside it (the semantic cache: its question), under an id that is never used
  * again, 1 to UINT64_MAX - 1. It goes when its record goes or is replaced. A note is a small value by name; the one named
- * {.hi = id, .lo = 0} goes with the annex of that id, others stay until they are put empty. Both count as bytes of the cache;
- * neither is evicted by itself. */
+ * {.hi = id, .lo = 0} goes with the annex of that id, and is not kept where that one is not there (put it after); others stay
+ * until they are put empty. Both count as bytes of the cache; neither is evicted by itself. */
 
 /* Any thread. In place of the annex that the record had; nothing happens if the record, put before this, is not there.
  * RM_ETOOBIG: over RM_STORE_ANNEX_BYTES_MAX. RM_EINVAL: such an id. Else as rm_store_put. */
@@ -96,8 +96,9 @@ typedef struct rm_store_note {
     rm_key128 name;
     rm_slice bytes; /* empty: delete it */
 } rm_store_note;
-/* Any thread: all of them in one commit. RM_ETOOBIG: one is over RM_STORE_ANNEX_BYTES_MAX, or all of them over
- * RM_STORE_BATCH_BYTES_MAX. Else as rm_store_put. */
+#define RM_STORE_NOTE_OVERHEAD_BYTES 40
+/* Any thread: all of them in one commit. RM_ETOOBIG: one is over RM_STORE_ANNEX_BYTES_MAX, or all of them, each with
+ * RM_STORE_NOTE_OVERHEAD_BYTES, over RM_STORE_BATCH_BYTES_MAX. Else as rm_store_put. */
 rm_status rm_store_put_notes(rm_store *store, const rm_store_note *notes, size_t count) RM_WARN_UNUSED;
 /* All committed notes, in no order. What is damaged is left out. Not on a loop thread. RM_EIO. */
 rm_status rm_store_scan_notes(rm_store *store, bool (*each)(const rm_store_note *note, void *user),

@@ -1,4 +1,4 @@
-/* What the writer does to the cache's databases inside a transaction: put, delete, evict, sweep. */
+/* What the writer does to records and their queues inside a transaction: put, delete, evict, sweep. */
 #include "store_internal.h"
 
 #define MS_A_SECOND 1000ULL
@@ -85,19 +85,15 @@ rm_status rm_store__apply_put(rm_store *store, MDB_txn *txn, rm_store__op *op)
         return RM_ECORRUPT;
     if (rc == MDB_NOTFOUND)
         queue = rm_store__policy_admit(&store->policy, op->key, count_of(txn, store->queues[RM_STORE__MAIN]) + 1);
+    rm_status status = rc ? RM_OK : rm_store__delete_annex_of(store, txn, op->key); /* that one's answer is gone */
+    if (status)
+        return status;
     value = val_of(image.ptr, image.len);
     rc = mdb_put(txn, store->records, &key, &value, 0);
     if (rc)
         return rm_store__status_of(rc);
     store->tally.puts++;
     return enqueue(store, txn, queue, &entry, birth);
-}
-
-static rm_status delete_record(rm_store *store, MDB_txn *txn, rm_key128 name)
-{
-    MDB_val key = val_of(&name, sizeof(name));
-    int rc = mdb_del(txn, store->records, &key, NULL);
-    return rc == MDB_NOTFOUND ? RM_OK : rm_store__status_of(rc);
 }
 
 /* A record that a reader found damaged may have been replaced since: that one stays. */
@@ -113,7 +109,7 @@ rm_status rm_store__apply_delete(rm_store *store, MDB_txn *txn, const rm_store__
 {
     if (op->kind == RM_STORE__DELETE_CORRUPT && !still_corrupt(store, txn, op->key))
         return RM_OK;
-    return delete_record(store, txn, op->key);
+    return rm_store__delete_record(store, txn, op->key);
 }
 
 /* ---- evict ------------------------------------------------------------------------------------------------------- */
@@ -163,12 +159,12 @@ static rm_status evict_one(rm_store *store, MDB_txn *txn, MDB_cursor **cursors, 
         return status == RM_ENOTFOUND ? RM_OK : status;
     if (ended(entry.kept_until_s, now_ms)) {
         store->tally.expired++;
-        return delete_record(store, txn, entry.key);
+        return rm_store__delete_record(store, txn, entry.key);
     }
     if (rm_store__policy_judge(&store->policy, queue, entry.key) == RM_STORE__KEEP_IN_MAIN)
         return enqueue(store, txn, RM_STORE__MAIN, &entry, store->state.next_sequence++);
     store->tally.evicted++;
-    return delete_record(store, txn, entry.key);
+    return rm_store__delete_record(store, txn, entry.key);
 }
 
 rm_status rm_store__evict_to(rm_store *store, MDB_txn *txn, uint64_t goal, bool *ret_more)
@@ -182,7 +178,7 @@ rm_status rm_store__evict_to(rm_store *store, MDB_txn *txn, uint64_t goal, bool 
     for (int queue = 0; queue < RM_STORE__QUEUE_COUNT && !status; queue++)
         status = rm_store__status_of(mdb_cursor_open(txn, store->queues[queue], &cursors[queue]));
     for (uint64_t steps = 0; !status && rm_store__used_bytes(store, txn) > goal; steps++) {
-        if (steps == store->batch_ops_max * RM_STORE__EVICT_STEPS_PER_OP) {
+        if (steps == rm_store__ops_max(store) * RM_STORE__EVICT_STEPS_PER_OP) {
             *ret_more = true;
             break;
         }
@@ -221,7 +217,7 @@ static rm_status sweep_look(rm_store *store, MDB_txn *txn, sweep_found *found)
     MDB_val key = val_of(&next, sizeof(next)), value;
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     rm_status status = RM_OK;
-    size_t most = store->batch_ops_max < RM_COUNT(found->items) ? store->batch_ops_max : RM_COUNT(found->items);
+    uint64_t ops = rm_store__ops_max(store), most = ops < RM_COUNT(found->items) ? ops : RM_COUNT(found->items);
     for (; !rc && !status && looks && found->count < most; looks--) {
         rm_store__entry entry;
         if (key.mv_size != sizeof(next) || value.mv_size != sizeof(entry)) {
@@ -261,7 +257,7 @@ static rm_status step_sweep(rm_store *store, MDB_txn *txn, void *user)
         status = rm_store__status_of(mdb_del(txn, store->queues[found->queue], &key, NULL));
         discharge(store, found->queue, found->items[i].entry.charge);
         if (!status && found->items[i].alive) {
-            status = delete_record(store, txn, found->items[i].entry.key);
+            status = rm_store__delete_record(store, txn, found->items[i].entry.key);
             store->tally.expired++;
         }
     }

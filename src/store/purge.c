@@ -35,7 +35,7 @@ static rm_status look(rm_store *store, MDB_txn *txn, purge_piece *piece)
     if (rc)
         return rm_store__status_of(rc);
     rc = mdb_cursor_get(cursor, &key, &value, store->purge.started || filter->key ? MDB_SET_RANGE : MDB_FIRST);
-    size_t most = store->batch_ops_max < RM_COUNT(piece->keys) ? store->batch_ops_max : RM_COUNT(piece->keys);
+    uint64_t ops = rm_store__ops_max(store), most = ops < RM_COUNT(piece->keys) ? ops : RM_COUNT(piece->keys);
     for (int looks = 0; !rc && looks < RM_STORE__PURGE_ENTRIES && piece->count < most; looks++) {
         rm_store__head head;
         rm_slice bytes = rm_slice_make(value.mv_data, value.mv_size);
@@ -57,10 +57,8 @@ static rm_status step_piece(rm_store *store, MDB_txn *txn, void *user)
 {
     purge_piece *piece = user;
     rm_status status = look(store, txn, piece);
-    for (size_t i = 0; i < piece->count && !status; i++) {
-        MDB_val key = {sizeof(piece->keys[i]), &piece->keys[i]};
-        status = rm_store__status_of(mdb_del(txn, store->records, &key, NULL));
-    }
+    for (size_t i = 0; i < piece->count && !status; i++)
+        status = rm_store__delete_record(store, txn, piece->keys[i]);
     return status;
 }
 
@@ -68,12 +66,14 @@ static rm_status step_piece(rm_store *store, MDB_txn *txn, void *user)
  */
 static rm_status step_all(rm_store *store, MDB_txn *txn, void *user)
 {
+    const MDB_dbi dbs[] = {
+        store->records,    store->queues[RM_STORE__SMALL], store->queues[RM_STORE__MAIN], store->annexes, store->links,
+        store->annex_notes};
     MDB_stat tree;
     uint64_t *count = user;
     int rc = mdb_stat(txn, store->records, &tree);
-    rc = rc ? rc : mdb_drop(txn, store->records, 0);
-    rc = rc ? rc : mdb_drop(txn, store->queues[RM_STORE__SMALL], 0);
-    rc = rc ? rc : mdb_drop(txn, store->queues[RM_STORE__MAIN], 0);
+    for (size_t i = 0; i < RM_COUNT(dbs) && !rc; i++)
+        rc = mdb_drop(txn, dbs[i], 0);
     if (!rc)
         *count = tree.ms_entries;
     memset(store->state.queue_bytes, 0, sizeof(store->state.queue_bytes));

@@ -34,22 +34,7 @@ void rm_store_reader_destroy(rm_store_reader *reader)
     rm_free(reader);
 }
 
-/* RM_ECORRUPT: the record alone is damaged; RM_EPARSE: the tree around it is. */
-static rm_status read_record(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
-{
-    MDB_val name = {sizeof(key), &key}, value;
-    int rc = mdb_txn_renew(reader->txn);
-    if (!rc) {
-        reader->held = true;
-        rc = mdb_get(reader->txn, reader->store->records, &name, &value);
-    }
-    if (!rc)
-        return rm_store__record_read(rm_slice_make(value.mv_data, value.mv_size), key, &reader->packer, ret_record);
-    rm_status status = rm_store__status_of(rc);
-    return status == RM_ECORRUPT ? RM_EPARSE : status;
-}
-
-static rm_status read_guarded(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
+rm_status rm_store__read_guarded(rm_store__read_fn read, void *user)
 {
     jmp_buf jump;
     if (setjmp(jump)) {
@@ -59,26 +44,51 @@ static rm_status read_guarded(rm_store_reader *reader, rm_key128 key, rm_record 
     }
     rm_store__guard = &jump;
     rm_store__reading = true;
-    rm_status status = read_record(reader, key, ret_record);
+    rm_status status = read(user);
     rm_store__reading = false;
     rm_store__guard = NULL;
     return status;
 }
 
-/* The record alone is damaged: it shall go, everything else goes on. */
-static void drop_corrupt(rm_store *store, rm_key128 key)
+/* What is looked for, and what is found of it. */
+typedef struct lookup {
+    rm_store_reader *reader;
+    rm_key128 key; /* of the record; {.lo = id} of an annex */
+    rm_record record;
+    rm_store__leaf annex;
+} lookup;
+
+static rm_status find(rm_store_reader *reader, MDB_dbi dbi, MDB_val key, rm_slice *ret_value)
 {
-    rm_store__count(&store->counts.corrupt, 1);
-    rm_log_limited(RM_LOG_WARN, "store", "%s: a damaged record was found and is deleted", store->folder);
-    if (store->read_only)
-        return;
-    rm_store__op *op = rm_calloc(1, sizeof(*op));
-    if (!op)
-        return;
-    op->kind = RM_STORE__DELETE_CORRUPT;
-    op->key = key;
-    if (rm_store__post(store, op))
-        rm_free(op);
+    MDB_val value;
+    int rc = mdb_txn_renew(reader->txn);
+    if (!rc) {
+        reader->held = true;
+        rc = mdb_get(reader->txn, dbi, &key, &value);
+    }
+    if (!rc)
+        *ret_value = rm_slice_make(value.mv_data, value.mv_size);
+    rm_status status = rm_store__status_of(rc);
+    return status == RM_ECORRUPT ? RM_EPARSE : status;
+}
+
+/* RM_ECORRUPT: the record alone is damaged; RM_EPARSE: the tree around it is. */
+static rm_status read_record(void *user)
+{
+    lookup *look = user;
+    rm_slice value;
+    rm_status status =
+        find(look->reader, look->reader->store->records, (MDB_val){sizeof(look->key), &look->key}, &value);
+    return status ? status : rm_store__record_read(value, look->key, &look->reader->packer, &look->record);
+}
+
+static rm_status read_annex(void *user)
+{
+    lookup *look = user;
+    uint64_t id = look->key.lo;
+    rm_slice value;
+    rm_status status = find(look->reader, look->reader->store->annexes, (MDB_val){sizeof(id), &id}, &value);
+    return status ? status : rm_store__unseal(RM_STORE__SEALED_ANNEX, (rm_key128){.hi = id}, value, &look->annex);
 }
 
 static bool gone(const rm_store *store, const rm_record *record)
@@ -89,14 +99,14 @@ static bool gone(const rm_store *store, const rm_record *record)
     return last < store->clock->wall_ms(store->clock);
 }
 
-static rm_status fail_read(rm_store_reader *reader, rm_key128 key, rm_status status)
+static rm_status fail_read(rm_store_reader *reader, rm_store__kind drop, rm_key128 key, rm_status status)
 {
     rm_store *store = reader->store;
     rm_store_release(reader);
     if (status == RM_ENOTFOUND)
         return status;
     if (status == RM_ECORRUPT) {
-        drop_corrupt(store, key);
+        rm_store__drop_corrupt(store, drop, key);
         return status;
     }
     rm_store__count(&store->counts.read_errors, 1);
@@ -118,27 +128,61 @@ static rm_status read_pending(rm_store_reader *reader, rm_record *ret_record)
     return RM_OK;
 }
 
+/* Whether one may look at all. */
+static rm_status begin_read(rm_store_reader *reader)
+{
+    RM_CHECK(!reader->held && !reader->held_op);
+    if (atomic_load_explicit(&reader->store->failed, memory_order_relaxed))
+        return RM_EIO;
+    if (!rm_fault(RM_FAULT_STORE_READ))
+        return RM_OK;
+    rm_store__count(&reader->store->counts.read_errors, 1);
+    return RM_EIO;
+}
+
 rm_status rm_store_get(rm_store_reader *reader, rm_key128 key, rm_record *ret_record)
 {
     rm_store *store = reader->store;
-    rm_record record = {0};
-    RM_CHECK(!reader->held && !reader->held_op);
-    if (atomic_load_explicit(&store->failed, memory_order_relaxed))
-        return RM_EIO;
-    if (rm_fault(RM_FAULT_STORE_READ))
-        return fail_read(reader, key, RM_EIO);
-    reader->held_op = rm_store__pending_get(store, key);
+    lookup look = {.reader = reader, .key = key};
+    rm_status status = begin_read(reader);
+    if (status)
+        return status;
+    reader->held_op = rm_store__pending_get(&store->pending_records, key);
     if (reader->held_op)
         return read_pending(reader, ret_record);
     if (!reader->txn)
         return RM_ENOTFOUND;
-    rm_status status = read_guarded(reader, key, &record);
-    if (!status && gone(store, &record))
+    status = rm_store__read_guarded(read_record, &look);
+    if (!status && gone(store, &look.record))
         status = RM_ENOTFOUND;
     if (status)
-        return fail_read(reader, key, status);
+        return fail_read(reader, RM_STORE__DELETE_CORRUPT, key, status);
     rm_store__policy_use(&store->policy, key);
-    *ret_record = record;
+    *ret_record = look.record;
+    return RM_OK;
+}
+
+rm_status rm_store_get_annex(rm_store_reader *reader, uint64_t id, rm_key128 *ret_record, rm_slice *ret_bytes)
+{
+    rm_store *store = reader->store;
+    lookup look = {.reader = reader, .key = {.lo = id}};
+    rm_status status = begin_read(reader);
+    if (status)
+        return status;
+    reader->held_op = rm_store__pending_get(&store->pending_annexes, look.key);
+    if (reader->held_op) {
+        status = rm_store__unseal(RM_STORE__SEALED_ANNEX, (rm_key128){.hi = id},
+                                  rm_slice_make(reader->held_op->data, reader->held_op->bytes), &look.annex);
+        RM_CHECK(!status); /* written by this process */
+    } else if (!reader->txn || !store->has_annexes) {
+        return RM_ENOTFOUND;
+    } else {
+        status = rm_store__read_guarded(read_annex, &look);
+    }
+    if (status)
+        return fail_read(reader, RM_STORE__ANNEX_CORRUPT, look.key, status);
+    *ret_record = look.annex.record;
+    *ret_bytes = look.annex.bytes;
     return RM_OK;
 }
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CACHE_DBS   4
+#define CACHE_DBS   8
 #define JOURNAL_DBS 1
 
 static char *folder_path(const rm_store *store, const char *name)
@@ -46,11 +46,19 @@ static rm_status take_lock(rm_store *store)
 
 uint64_t rm_store__used_bytes(const rm_store *store, MDB_txn *txn)
 {
-    const MDB_dbi dbs[] = {
-        0 /* free list */, 1 /* names */, store->records, store->queues[RM_STORE__SMALL], store->queues[RM_STORE__MAIN],
-        store->meta};
+    const MDB_dbi dbs[] = {0 /* free list */,
+                           1 /* names */,
+                           store->records,
+                           store->queues[RM_STORE__SMALL],
+                           store->queues[RM_STORE__MAIN],
+                           store->meta,
+                           store->annexes,
+                           store->links,
+                           store->annex_notes,
+                           store->notes};
+    enum { OF_ANNEXES = 4 };
     uint64_t pages = 2; /* LMDB's own meta pages */
-    for (size_t i = 0; i < RM_COUNT(dbs); i++) {
+    for (size_t i = 0; i < RM_COUNT(dbs) - (store->has_annexes ? 0 : OF_ANNEXES); i++) {
         MDB_stat tree;
         if (!mdb_stat(txn, dbs[i], &tree))
             pages += tree.ms_branch_pages + tree.ms_leaf_pages + tree.ms_overflow_pages;
@@ -105,16 +113,29 @@ static rm_status load_state(rm_store *store, MDB_txn *txn)
         store->state = (rm_store__state){.format = RM_STORE__FORMAT, .next_sequence = 1};
         return RM_OK;
     }
-    if (rc || value.mv_size != sizeof(store->state))
+    if (rc || (value.mv_size != sizeof(store->state) && value.mv_size != offsetof(rm_store__state, last_annex)))
         return rc && rc != MDB_NOTFOUND ? rm_store__status_of(rc) : RM_ECORRUPT;
-    memcpy(&store->state, value.mv_data, sizeof(store->state));
-    uint64_t last[RM_STORE__QUEUE_COUNT] = {0};
+    memset(&store->state, 0, sizeof(store->state));
+    memcpy(&store->state, value.mv_data, value.mv_size);
+    uint64_t last[RM_STORE__QUEUE_COUNT] = {0}, last_annex = 0;
     rm_status status = last_sequence(txn, store->queues[RM_STORE__SMALL], &last[RM_STORE__SMALL]);
     status = status ? status : last_sequence(txn, store->queues[RM_STORE__MAIN], &last[RM_STORE__MAIN]);
+    if (!status && store->has_annexes)
+        status = last_sequence(txn, store->annexes, &last_annex);
     if (!status && (store->state.format != RM_STORE__FORMAT || last[RM_STORE__SMALL] >= store->state.next_sequence ||
-                    last[RM_STORE__MAIN] >= store->state.next_sequence))
+                    last[RM_STORE__MAIN] >= store->state.next_sequence || last_annex > store->state.last_annex))
         status = RM_ECORRUPT;
     return status;
+}
+
+static int open_annexes(rm_store *store, MDB_txn *txn, unsigned make)
+{
+    int rc = mdb_dbi_open(txn, "annexes", make | MDB_INTEGERKEY, &store->annexes);
+    rc = rc ? rc : mdb_dbi_open(txn, "links", make, &store->links);
+    rc = rc ? rc : mdb_dbi_open(txn, "annex_notes", make | MDB_INTEGERKEY, &store->annex_notes);
+    rc = rc ? rc : mdb_dbi_open(txn, "notes", make, &store->notes);
+    store->has_annexes = !rc;
+    return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static rm_status open_dbs(rm_store *store, MDB_txn *txn)
@@ -124,34 +145,47 @@ static rm_status open_dbs(rm_store *store, MDB_txn *txn)
     rc = rc ? rc : mdb_dbi_open(txn, "small", make | MDB_INTEGERKEY, &store->queues[RM_STORE__SMALL]);
     rc = rc ? rc : mdb_dbi_open(txn, "main", make | MDB_INTEGERKEY, &store->queues[RM_STORE__MAIN]);
     rc = rc ? rc : mdb_dbi_open(txn, "meta", make, &store->meta);
+    rc = rc ? rc : open_annexes(store, txn, make);
     if (rc)
         return rm_store__status_of(rc);
     rm_status status = load_state(store, txn);
+    store->last_annex = store->state.last_annex;
     if (!status)
         publish(store, txn);
     return status;
 }
 
-static rm_status cache_begin(rm_store *store)
+static rm_status open_cache(rm_store *store)
 {
     MDB_txn *txn;
+    int rc = mdb_txn_begin(store->cache.env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
+    if (rc)
+        return rm_store__status_of(rc);
+    rm_status status = open_dbs(store, txn);
+    if (!status)
+        return rm_store__status_of(mdb_txn_commit(txn)); /* keeps the handles, for readers too */
+    mdb_txn_abort(txn);
+    return status;
+}
+
+static rm_status cache_begin(rm_store *store)
+{
     jmp_buf jump;
     if (setjmp(jump)) {
         rm_store__guard = NULL;
         return RM_ECORRUPT;
     }
-    int rc = mdb_txn_begin(store->cache.env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
-    if (rc)
-        return rm_store__status_of(rc);
     rm_store__guard = &jump;
-    rm_status status = open_dbs(store, txn);
-    if (status)
-        mdb_txn_abort(txn);
-    else
-        status = rm_store__status_of(mdb_txn_commit(txn)); /* keeps the handles, for readers too */
-    /* Of a bound that was lowered the file keeps its length, and without free pages nothing could be deleted from it. */
-    if (!status && !store->read_only && atomic_load(&store->counts.bytes) > store->bytes_goal)
-        status = rm_store__env_grow(&store->cache, store->bytes_max - store->bytes_goal);
+    uint64_t slack = store->bytes_max - store->bytes_goal;
+    rm_status status = open_cache(store);
+    /* Of a bound that was lowered the file keeps its length, and without free pages nothing could be deleted from it, nor
+     * the databases made that an older cache lacks. */
+    if (status == RM_EFULL) {
+        status = rm_store__env_grow(&store->cache, slack);
+        status = status ? status : open_cache(store);
+    } else if (!status && !store->read_only && atomic_load(&store->counts.bytes) > store->bytes_goal) {
+        status = rm_store__env_grow(&store->cache, slack);
+    }
     rm_store__guard = NULL;
     return status;
 }
@@ -213,9 +247,11 @@ static void set_bounds(rm_store *store, uint64_t bytes_max)
     if (slack > RM_STORE__SLACK_BYTES_MAX)
         slack = RM_STORE__SLACK_BYTES_MAX;
     store->bytes_goal = store->bytes_max - slack;
-    uint64_t bytes = slack / RM_STORE__GENERATIONS, ops = bytes / (RM_STORE__PAGES_PER_OP * page);
+    uint64_t bytes = slack / RM_STORE__GENERATIONS;
+    uint64_t ops = bytes / (RM_STORE__PAGES_PER_OP * page), annexed = bytes / (RM_STORE__PAGES_PER_OP_ANNEX * page);
     store->batch_bytes_max = bytes < RM_STORE_BATCH_BYTES_MAX ? bytes : RM_STORE_BATCH_BYTES_MAX;
     store->batch_ops_max = ops < RM_STORE_BATCH_OPS_MAX ? ops : RM_STORE_BATCH_OPS_MAX;
+    store->annexed_ops_max = annexed < RM_STORE_BATCH_OPS_MAX ? annexed : RM_STORE_BATCH_OPS_MAX;
 }
 
 static rm_status init_sync(rm_store *store)
@@ -228,7 +264,8 @@ static rm_status init_sync(rm_store *store)
     rc = pthread_mutex_init(&store->lock, NULL);
     rc |= pthread_cond_init(&store->wake, &attributes);
     rc |= pthread_cond_init(&store->done, &attributes);
-    rm_store__pending_init(store);
+    rm_store__pending_init(&store->pending_records);
+    rm_store__pending_init(&store->pending_annexes);
     pthread_condattr_destroy(&attributes);
     return rc ? RM_ENOMEM : RM_OK;
 }
@@ -242,7 +279,8 @@ static void free_store(rm_store *store)
     pthread_cond_destroy(&store->done);
     pthread_cond_destroy(&store->wake);
     pthread_mutex_destroy(&store->lock);
-    rm_store__pending_deinit(store);
+    rm_store__pending_deinit(&store->pending_records);
+    rm_store__pending_deinit(&store->pending_annexes);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
     rm_free(store->folder);

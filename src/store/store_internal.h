@@ -4,6 +4,10 @@
  *     folder/secret      rm_store_secret
  *     folder/cache/      LMDB; thrown away when damaged. `damaged` in it: set it aside at the next start
  *         records        key, 16 bytes -> record.h
+ *         annexes        id, 8 bytes -> seal.h
+ *         links          record's key -> id of its annex
+ *         annex_notes    id -> seal.h: the note {id, 0}
+ *         notes          name, 16 bytes -> seal.h: the others
  *         small, main    sequence, 8 bytes -> rm_store__entry: S3-FIFO's queues (evict.h), oldest first
  *         meta           "state" -> rm_store__state
  *     folder/journal/    LMDB; synced at each commit
@@ -12,6 +16,9 @@
  * A queue entry is alive when the record of its key has its birth. A record that is replaced or deleted leaves a dead
  * entry, which costs 50 bytes until it reaches its queue's head or the sweep finds it; so no record has to know where
  * in a queue it stands, and moving between queues never rewrites a record. Every record has one live entry.
+ *
+ * A cache of before there were annexes lacks their four databases and the state's last_annex: who writes makes them when
+ * it opens, who only looks goes without.
  *
  * Threads: callers append to the queue of operations under `lock`; the writer thread alone begins write transactions;
  * readers and statistics only read. */
@@ -25,6 +32,7 @@
 #include "evict.h"
 #include "record.h"
 #include "remora/store.h"
+#include "seal.h"
 
 #define RM_STORE__FORMAT              0x726d7331u  /* "rms1"; differs by byte order */
 #define RM_STORE__BYTES_MIN           (4 * RM_MIB) /* a smaller bytes_max is raised to this */
@@ -33,7 +41,8 @@
 #define RM_STORE__ENTRY_BYTES_TYPICAL 1024 /* sizes the counters of use */
 #define RM_STORE__JOURNAL_BYTES_MAX   (256 * RM_MIB)
 #define RM_STORE__GENERATIONS         4          /* transactions whose pages are not free yet, or being written */
-#define RM_STORE__PAGES_PER_OP        3          /* that a write, with the eviction it causes, copies */
+#define RM_STORE__PAGES_PER_OP        3          /* that a write, with the eviction it causes, copies; */
+#define RM_STORE__PAGES_PER_OP_ANNEX  6          /* and where records have annexes */
 #define RM_STORE__GATHER_NS           5000000ULL /* least time between commits, so that writes share them; */
 #define RM_STORE__GATHER_OP_NS        250000ULL  /* and this for each write of the last one, up to: */
 #define RM_STORE__GATHER_NS_MAX       50000000ULL
@@ -51,13 +60,14 @@ typedef struct rm_store__entry {
     rm_key128 key;
     uint64_t birth;
     uint32_t kept_until_s; /* Unix; 0: never ends */
-    uint32_t charge;       /* what the record counts for in its queue */
+    uint32_t charge;       /* what the record, without an annex, counts for in its queue */
 } rm_store__entry;
 
 typedef struct rm_store__state {
     uint32_t format, reserved;
     uint64_t next_sequence;                      /* of queue entries, and next birth */
     uint64_t queue_bytes[RM_STORE__QUEUE_COUNT]; /* charges, dead entries too */
+    uint64_t last_annex;                         /* the highest id there ever was; not in an older cache */
 } rm_store__state;
 
 /* ---- environments ---------------------------------------------------------------------------------------------------
@@ -91,6 +101,10 @@ uint64_t rm_store__env_file_bytes(const rm_store__env *env);
 extern _Thread_local jmp_buf *rm_store__guard;
 /* What the guard covers only reads: a memory fault may leave by it, too. */
 extern _Thread_local bool rm_store__reading;
+typedef rm_status (*rm_store__read_fn)(void *user);
+/* Runs what only reads under a guard of its own; RM_EPARSE, too, if it left by the guard. Nothing may be held that would be
+ * lost then. */
+rm_status rm_store__read_guarded(rm_store__read_fn read, void *user) RM_WARN_UNUSED;
 /* See crash.c. */
 void rm_store__crash_watch(const rm_store__env *env, bool read_only);
 
@@ -100,8 +114,11 @@ typedef enum rm_store__kind {
     RM_STORE__PUT = 0,
     RM_STORE__DELETE,
     RM_STORE__DELETE_CORRUPT,
-    RM_STORE__LEDGER,
-    RM_STORE__PURGE, /* from here on somebody waits */
+    RM_STORE__ANNEX,
+    RM_STORE__ANNEX_CORRUPT,
+    RM_STORE__NOTES,
+    RM_STORE__LEDGER, /* from here on not the cache's */
+    RM_STORE__PURGE,  /* from here on somebody waits */
     RM_STORE__FLUSH,
     RM_STORE__SWEEP
 } rm_store__kind;
@@ -119,10 +136,11 @@ typedef struct rm_store__op {
     rm_store__kind kind;
     rm_status status;
     _Atomic uint32_t more_refs; /* readers that hold it, beside the queue */
+    uint32_t writes;            /* how many it counts for in a commit */
     size_t bytes;               /* of data */
-    rm_key128 key;
+    rm_key128 key;              /* of the record; {.lo = id} of an annex */
     rm_store__wait *wait;
-    char data[]; /* PUT: record image; LEDGER: rows */
+    char data[]; /* PUT: record image; ANNEX: sealed; NOTES: each sealed, behind its size; LEDGER: rows */
 } rm_store__op;
 
 /* Every row of what is counted; relaxed atomics. */
@@ -152,7 +170,7 @@ typedef struct rm_store__tally {
     uint64_t entries, bytes; /* in all, when it commits */
 } rm_store__tally;
 
-/* pending.c: queued records by their key. */
+/* pending.c: queued records, or annexes, by their key. */
 #define RM_STORE__PENDING_SHARDS 16u
 typedef struct rm_store__pending_shard {
     pthread_mutex_t lock;
@@ -171,10 +189,14 @@ struct rm_store {
     bool read_only, compress;
     uint64_t bytes_max;                      /* the map's size: LMDB cannot make the file longer */
     uint64_t bytes_goal;                     /* eviction keeps the pages in use below */
-    uint64_t batch_bytes_max, batch_ops_max; /* of one transaction, so that its copied pages find room in the slack */
+    uint64_t batch_bytes_max;                /* of one transaction, so that its copied pages find room in the slack */
+    uint64_t batch_ops_max, annexed_ops_max; /* the same; see rm_store__ops_max */
+    uint64_t last_annex;
     int lock_fd;
     rm_store__env cache, journal;
     MDB_dbi records, queues[RM_STORE__QUEUE_COUNT], meta, ledger;
+    bool has_annexes; /* the next four are there */
+    MDB_dbi annexes, links, annex_notes, notes;
     pthread_t writer;
     bool writer_runs;
 
@@ -183,7 +205,7 @@ struct rm_store {
     rm_store__counts counts;
     _Atomic bool failed;
     _Atomic unsigned readers;
-    rm_store__pending pending;
+    rm_store__pending pending_records, pending_annexes;
 
     /* under lock */
     pthread_mutex_t lock;
@@ -214,7 +236,7 @@ struct rm_store {
 struct rm_store_reader {
     rm_store *store;
     MDB_txn *txn;
-    bool held;             /* a record is out */
+    bool held;             /* a record or an annex is out */
     rm_store__op *held_op; /* ... and lies in a queued operation */
     rm_store__packer packer;
 };
@@ -231,8 +253,20 @@ rm_status rm_store__transact(rm_store *store, rm_store__step_fn step, void *user
 void rm_store__measure(const rm_store *store, MDB_txn *txn, uint64_t *ret_entries, uint64_t *ret_bytes);
 uint64_t rm_store__used_bytes(const rm_store *store, MDB_txn *txn);
 
+/* Writes of one transaction. Writer only. */
+static inline uint64_t rm_store__ops_max(const rm_store *store)
+{
+    return store->state.last_annex ? store->annexed_ops_max : store->batch_ops_max;
+}
+
 rm_status rm_store__apply_put(rm_store *store, MDB_txn *txn, rm_store__op *op) RM_WARN_UNUSED;
 rm_status rm_store__apply_delete(rm_store *store, MDB_txn *txn, const rm_store__op *op) RM_WARN_UNUSED;
+rm_status rm_store__apply_annex(rm_store *store, MDB_txn *txn, const rm_store__op *op) RM_WARN_UNUSED;
+rm_status rm_store__apply_corrupt_annex(rm_store *store, MDB_txn *txn, const rm_store__op *op) RM_WARN_UNUSED;
+rm_status rm_store__apply_notes(rm_store *store, MDB_txn *txn, const rm_store__op *op) RM_WARN_UNUSED;
+/* With its annex and that one's note. RM_OK also if it is not there. Nothing else deletes a record, but a purge of all. */
+rm_status rm_store__delete_record(rm_store *store, MDB_txn *txn, rm_key128 record) RM_WARN_UNUSED;
+rm_status rm_store__delete_annex_of(rm_store *store, MDB_txn *txn, rm_key128 record) RM_WARN_UNUSED;
 /* Evicts until no more than `goal` bytes are in use, or the steps are spent (*ret_more). */
 rm_status rm_store__evict_to(rm_store *store, MDB_txn *txn, uint64_t goal, bool *ret_more) RM_WARN_UNUSED;
 rm_status rm_store__sweep_some(rm_store *store) RM_WARN_UNUSED;
@@ -240,17 +274,19 @@ rm_status rm_store__sweep_some(rm_store *store) RM_WARN_UNUSED;
 rm_status rm_store__purge_some(rm_store *store, bool *ret_done) RM_WARN_UNUSED;
 rm_status rm_store__ledger_apply(rm_store *store, const rm_store__op *op) RM_WARN_UNUSED;
 
-void rm_store__pending_init(rm_store *store);
-void rm_store__pending_deinit(rm_store *store);
-void rm_store__pending_add(rm_store *store, rm_store__op *op);
+void rm_store__pending_init(rm_store__pending *pending);
+void rm_store__pending_deinit(rm_store__pending *pending);
+void rm_store__pending_add(rm_store__pending *pending, rm_store__op *op);
 /* only: not if another operation has taken its place; NULL: whatever is there. */
-void rm_store__pending_remove(rm_store *store, rm_key128 key, const rm_store__op *only);
+void rm_store__pending_remove(rm_store__pending *pending, rm_key128 key, const rm_store__op *only);
 /* With a reference for the caller; NULL: none. */
-rm_store__op *rm_store__pending_get(rm_store *store, rm_key128 key);
+rm_store__op *rm_store__pending_get(rm_store__pending *pending, rm_key128 key);
 void rm_store__op_unref(rm_store__op *op);
 
 void *rm_store__writer_main(void *user);
 rm_status rm_store__post(rm_store *store, rm_store__op *op) RM_WARN_UNUSED;
+/* What was found damaged is counted and shall go, everything else goes on; `kind` deletes it, if it still is damaged. */
+void rm_store__drop_corrupt(rm_store *store, rm_store__kind kind, rm_key128 key);
 /* Posts an operation and waits until the writer has done it. */
 rm_status rm_store__post_and_wait(rm_store *store, rm_store__kind kind, rm_store__wait *wait) RM_WARN_UNUSED;
 /* For tests: one sweep now. */

@@ -35,14 +35,15 @@ static void cut_batch(rm_store *store)
 {
     size_t ops = 0, bytes = 0;
     rm_store__op **end = &store->batch;
-    while (takeable(store) && ops < store->batch_ops_max) {
+    const uint64_t ops_max = rm_store__ops_max(store);
+    while (takeable(store)) {
         rm_store__op *op = store->first;
-        if (ops && bytes + op->bytes > store->batch_bytes_max)
+        if (ops && (ops + op->writes > ops_max || bytes + op->bytes > store->batch_bytes_max))
             break;
         store->first = op->next;
         store->queue_ops--;
         store->queue_bytes -= op->bytes;
-        ops++;
+        ops += op->writes;
         bytes += op->bytes;
         *end = op;
         end = &op->next;
@@ -156,6 +157,12 @@ static rm_status apply(rm_store *store, MDB_txn *txn, rm_store__op *op)
     case RM_STORE__DELETE:
     case RM_STORE__DELETE_CORRUPT:
         return rm_store__apply_delete(store, txn, op);
+    case RM_STORE__ANNEX:
+        return rm_store__apply_annex(store, txn, op);
+    case RM_STORE__ANNEX_CORRUPT:
+        return rm_store__apply_corrupt_annex(store, txn, op);
+    case RM_STORE__NOTES:
+        return rm_store__apply_notes(store, txn, op);
     case RM_STORE__LEDGER:
     case RM_STORE__PURGE:
     case RM_STORE__FLUSH:
@@ -167,7 +174,7 @@ static rm_status apply(rm_store *store, MDB_txn *txn, rm_store__op *op)
 
 static bool of_cache(const rm_store__op *op)
 {
-    return op->kind == RM_STORE__PUT || op->kind == RM_STORE__DELETE || op->kind == RM_STORE__DELETE_CORRUPT;
+    return op->kind < RM_STORE__LEDGER;
 }
 
 static rm_status step_evict(rm_store *store, MDB_txn *txn, void *user)
@@ -211,7 +218,7 @@ static void write_batch(rm_store *store)
     bool any = false;
     for (const rm_store__op *op = store->batch; op; op = op->next) {
         any |= of_cache(op);
-        bytes += of_cache(op) ? op->bytes : 0;
+        bytes += of_cache(op) ? op->bytes + (op->writes - 1) * store->cache.page_bytes : 0; /* copies of other pages */
     }
     if (!any)
         return;
@@ -268,7 +275,9 @@ static void forget_pending(rm_store *store)
 {
     for (rm_store__op *op = store->batch; op; op = op->next)
         if (op->kind == RM_STORE__PUT)
-            rm_store__pending_remove(store, op->key, op);
+            rm_store__pending_remove(&store->pending_records, op->key, op);
+        else if (op->kind == RM_STORE__ANNEX)
+            rm_store__pending_remove(&store->pending_annexes, op->key, op);
 }
 
 /* A commit costs its syncs and the pages near the root, however much it holds: the busier, the rarer. What is queued is
