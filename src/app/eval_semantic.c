@@ -17,6 +17,7 @@
 #define LINE_BYTES  ((size_t)2 * RM_EMBED_TEXT_BYTES_MAX + 64 * RM_KIB)
 #define TEXTS_BYTES ((size_t)1024 * RM_MIB)
 #define RUNS_MAX    16
+#define KINDS_MAX   256
 #define NO_ENTRY    UINT64_MAX
 #define PROGRESS_S  2
 #define AUDIT_SHARE 0.02
@@ -27,6 +28,7 @@ typedef struct item {
     rm_slice answer;
     rm_semantic_answer read;
     double embed_us;
+    size_t kind; /* its place among the data's and 1; 0: none */
 } item;
 
 typedef struct data {
@@ -35,6 +37,8 @@ typedef struct data {
     size_t count, capacity;
     float *vectors; /* count x dimensions */
     uint32_t dimensions;
+    rm_slice kinds[KINDS_MAX]; /* of rows of a stream, in order of appearance */
+    size_t kind_count;
     rm_buf sources; /* of pairs: names, each with its NUL */
 } data;
 
@@ -79,12 +83,36 @@ static rm_status add_item(data *d, rm_slice text, rm_slice answer)
     return rm_semantic_read_answer(new->answer, &new->read);
 }
 
-/* One row of a stream: {"q","cls"}. */
+static rm_status find_kind(data *d, rm_slice name, size_t *ret_kind)
+{
+    size_t i = 0;
+
+    while (i < d->kind_count && !rm_slice_eq(d->kinds[i], name))
+        i++;
+    if (i == KINDS_MAX)
+        return RM_ETOOBIG;
+    if (i == d->kind_count) {
+        d->kinds[i] = rm_arena_dup(&d->arena, name);
+        if (!d->kinds[i].ptr)
+            return RM_ENOMEM;
+        d->kind_count++;
+    }
+    *ret_kind = i + 1;
+    return RM_OK;
+}
+
+/* One row of a stream: {"q","cls"}, and perhaps "kind". */
 static rm_status read_stream_row(data *d, const rm_json *row)
 {
     rm_slice text = rm_json_string(rm_json_get(row, "q")), answer = rm_json_string(rm_json_get(row, "cls"));
+    const rm_json *kind = rm_json_get(row, "kind");
+    rm_slice name = rm_json_string(kind);
+    rm_status status;
 
-    return text.ptr && answer.ptr ? add_item(d, text, answer) : RM_EPARSE;
+    if (!text.ptr || !answer.ptr || (kind && !name.ptr))
+        return RM_EPARSE;
+    status = add_item(d, text, answer);
+    return status || !kind ? status : find_kind(d, name, &d->items[d->count - 1].kind);
 }
 
 /* One row of pairs: {"a","b","label","src"}: two items. */
@@ -227,6 +255,9 @@ typedef struct replay {
     double max_error;
     double *us;
     uint64_t hits, wrong, audits;
+    struct by_kind {
+        uint64_t requests, right, wrong;
+    } kinds[KINDS_MAX + 1];
 } replay;
 
 static rm_status text_of(uint64_t id, rm_buf *out, void *user)
@@ -278,6 +309,7 @@ static bool ask_one(replay *r, size_t i, rm_key128 partition, bool *ret_hit, boo
     double begin = now_us();
     rm_status status = rm_semantic_decide(r->semantic, &ask, &decision);
 
+    r->kinds[it->kind].requests++;
     if (status == RM_ETOOBIG || status == RM_EPARSE) /* for the exact cache alone */
         return true;
     if (status)
@@ -288,6 +320,8 @@ static bool ask_one(replay *r, size_t i, rm_key128 partition, bool *ret_hit, boo
     r->hits += *ret_hit;
     r->wrong += *ret_hit && !*ret_right;
     r->audits += decision.verdict == RM_VERDICT_AUDIT;
+    r->kinds[it->kind].right += *ret_hit && *ret_right;
+    r->kinds[it->kind].wrong += *ret_hit && !*ret_right;
     if (!*ret_hit)
         status = rm_semantic_learn(r->semantic, &ask, &decision, &it->read, i);
     r->us[i] = it->embed_us + now_us() - begin;
@@ -378,6 +412,30 @@ static void print_best(const fixed *f, double max_error)
 
 /* ---- eval semantic ----------------------------------------------------------------------------------------------- */
 
+static void print_name(rm_slice text)
+{
+    rm_buf name;
+
+    rm_buf_init(&name, LINE_BYTES);
+    if (rm_buf_append_json_escaped(&name, text) == RM_OK)
+        (void)printf("\"%.*s\": ", (int)name.len, name.ptr);
+    rm_buf_deinit(&name);
+}
+
+static void print_kinds(const replay *r)
+{
+    for (size_t i = 0; i < r->d->kind_count; i++) {
+        const struct by_kind *kind = &r->kinds[i + 1];
+        (void)printf("%s", i ? ",\n" : ", \"by_kind\": {");
+        print_name(r->d->kinds[i]);
+        (void)printf("{\"requests\": %llu, \"served_right\": %llu, \"served_wrong\": %llu}",
+                     (unsigned long long)kind->requests, (unsigned long long)kind->right,
+                     (unsigned long long)kind->wrong);
+    }
+    if (r->d->kind_count)
+        (void)printf("}");
+}
+
 static bool replay_stream(const data *d, const setting *s, const fixed *f, double max_error, uint64_t seed)
 {
     replay r = {.d = d, .s = s, .max_error = max_error, .us = rm_calloc(d->count, sizeof(double))};
@@ -397,7 +455,9 @@ static bool replay_stream(const data *d, const setting *s, const fixed *f, doubl
             (unsigned long long)r.audits, (double)r.hits / n, (double)r.wrong / n,
             rm_semantic_upper95(r.wrong, d->count), stats.spent / n, stats.correction);
         print_best(f, max_error);
-        (void)printf(", \"us\": {\"p50\": %.1f, \"p99\": %.1f}}", r.us[d->count / 2], r.us[d->count * 99 / 100]);
+        (void)printf(", \"us\": {\"p50\": %.1f, \"p99\": %.1f}", r.us[d->count / 2], r.us[d->count * 99 / 100]);
+        print_kinds(&r);
+        (void)printf("}");
     }
     end_replay(&r);
     rm_free(r.us);
@@ -447,15 +507,12 @@ static void print_tallies(const tally *tallies, size_t count)
 {
     (void)printf("{\"by_src\": {");
     for (size_t i = 0; i < count; i++) {
-        rm_buf name;
-        rm_buf_init(&name, LINE_BYTES);
-        if (rm_buf_append_json_escaped(&name, rm_slice_cstr(tallies[i].source)) == RM_OK)
-            (void)printf("%s\"%.*s\": {\"served_right\": %llu, \"served_wrong\": %llu, \"refused_right\": %llu, "
-                         "\"refused_wrong\": %llu}",
-                         i ? ",\n" : "", (int)name.len, name.ptr, (unsigned long long)tallies[i].counts[1][1],
-                         (unsigned long long)tallies[i].counts[1][0], (unsigned long long)tallies[i].counts[0][1],
-                         (unsigned long long)tallies[i].counts[0][0]);
-        rm_buf_deinit(&name);
+        (void)printf("%s", i ? ",\n" : "");
+        print_name(rm_slice_cstr(tallies[i].source));
+        (void)printf("{\"served_right\": %llu, \"served_wrong\": %llu, \"refused_right\": %llu, \"refused_wrong\": "
+                     "%llu}",
+                     (unsigned long long)tallies[i].counts[1][1], (unsigned long long)tallies[i].counts[1][0],
+                     (unsigned long long)tallies[i].counts[0][1], (unsigned long long)tallies[i].counts[0][0]);
     }
     (void)printf("}}\n");
 }
@@ -537,7 +594,7 @@ static const evaluation stream_evaluation = {
     "remora eval semantic --stream FILE [--max-error D] [--seed N] [OPTION]...",
     "Replays a stream of questions from an empty cache: hits, wrong ones, and the best fixed threshold beside it.",
     "--stream",
-    "lines {\"q\": text, \"cls\": answer}, in order",
+    "lines {\"q\": text, \"cls\": answer}, in order; with \"kind\": text they are counted by kind too",
     read_stream_row,
     eval_streams,
     false};

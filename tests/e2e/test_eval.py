@@ -39,7 +39,7 @@ def test_stream(stream):
     path, count, vectors = stream
     done = run("semantic", "--stream", path, "--max-error", "0.05", "--seed", "1", "--vectors", vectors)
     assert vectors.stat().st_size == count * 384 * 4
-    assert done["requests"] == count
+    assert done["requests"] == count and "by_kind" not in done
     assert done["hits"] > 0 and 0 <= done["wrong"] <= done["hits"] and done["hits"] + done["audits"] <= count
     assert done["hit_share"] == pytest.approx(done["hits"] / count, abs=1e-4)
     assert done["error"] == pytest.approx(done["wrong"] / count, abs=1e-4)
@@ -66,6 +66,25 @@ def test_several_runs_share_vectors(stream, tmp_path):
     rows = [json.loads(line) for line in features.read_text(encoding="utf-8").splitlines()]
     assert sum(row["verdict"] == "hit" for row in rows) == again["hits"]
     assert len({len(row["x"]) for row in rows}) == 1
+
+
+def test_by_kind(tmp_path):
+    """Rows with a kind are counted by it too; the others only in all."""
+    path = tmp_path / "kinds.jsonl"
+    rows = [{"q": WAYS[0].format(place), "cls": place, "kind": "\"base\""} for place in PLACES[:6]]
+    rows += [{"q": WAYS[0].format(place) + " ", "cls": place, "kind": "near repeat"} for place in PLACES[:6]]
+    rows += [{"q": WAYS[0].format(place), "cls": "other"} for place in PLACES[:3]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = run("semantic", "--stream", path, "--max-error", "0.5")
+    assert list(done["by_kind"]) == ["\"base\"", "near repeat"]
+    assert [kind["requests"] for kind in done["by_kind"].values()] == [6, 6]
+    near = done["by_kind"]["near repeat"]
+    assert near["served_right"] > 0 and near["served_wrong"] == 0
+    assert sum(kind["served_right"] + kind["served_wrong"] for kind in done["by_kind"].values()) <= done["hits"]
+    path.write_text("".join(json.dumps({**row, "kind": f"kind {i}"}) + "\n" for i, row in enumerate(rows * 20)), encoding="utf-8")
+    assert f"{path}:257: ".encode() in run("semantic", "--stream", path, ok=False).stderr
+    path.write_text(json.dumps({"q": "a", "cls": "b"}) + "\n" + json.dumps({"q": "a", "cls": "b", "kind": 7}) + "\n", encoding="utf-8")
+    assert f"{path}:2: ".encode() in run("semantic", "--stream", path, ok=False).stderr
 
 
 def test_pairs(tmp_path):
