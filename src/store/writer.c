@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #define ROOM_ROUNDS  2  /* pages freed by one transaction may be used again by the one after the next */
-#define ROOM_SHARE   32 /* of bytes_max, evicted when the map is full */
+#define ROOM_TURNS   32 /* transactions that it may take to evict: */
+#define ROOM_SHARE   32 /* of bytes_max, when the map is full */
 #define SLOW_FAULT_S 2
 #define NS_A_SECOND  1000000000ULL
 
@@ -196,20 +197,40 @@ static rm_status step_one(rm_store *store, MDB_txn *txn, void *op)
     return apply(store, txn, op);
 }
 
+typedef struct room_needed {
+    uint64_t bytes, goal;
+    bool begun, more;
+} room_needed;
+
 static rm_status step_room(rm_store *store, MDB_txn *txn, void *user)
 {
-    bool more;
-    const uint64_t *room = user;
+    room_needed *room = user;
     uint64_t used = rm_store__used_bytes(store, txn);
-    return rm_store__evict_to(store, txn, used > *room ? used - *room : 0, &more);
+    if (!room->begun)
+        room->goal = used > room->bytes ? used - room->bytes : 0;
+    room->begun = true;
+    return rm_store__evict_to(store, txn, room->goal, &room->more);
+}
+
+/* A commit of as few pages as can be: what the one before it freed may be used by the next. */
+static rm_status step_age(rm_store *store, MDB_txn *txn, void *user)
+{
+    (void)user;
+    return save_state(store, txn);
 }
 
 static void make_room(rm_store *store, uint64_t batch_bytes)
 {
-    uint64_t share = store->bytes_max / ROOM_SHARE, room = share > batch_bytes ? share : batch_bytes;
-    for (int round = 0; round < ROOM_ROUNDS; round++)
-        if (rm_store__transact(store, step_room, &room))
-            return;
+    uint64_t share = store->bytes_max / ROOM_SHARE;
+    if (rm_store__transact(store, step_age, NULL))
+        return;
+    bool fits = batch_bytes < store->bytes_goal; /* else it is not worth what it would drive out */
+    for (int round = 0; round < ROOM_ROUNDS; round++) {
+        room_needed room = {.bytes = fits && batch_bytes > share ? batch_bytes : share, .more = true};
+        for (int turn = 0; turn < ROOM_TURNS && room.more; turn++)
+            if (rm_store__transact(store, step_room, &room))
+                return;
+    }
 }
 
 static void write_batch(rm_store *store)
@@ -218,7 +239,7 @@ static void write_batch(rm_store *store)
     bool any = false;
     for (const rm_store__op *op = store->batch; op; op = op->next) {
         any |= of_cache(op);
-        bytes += of_cache(op) ? op->bytes + (op->writes - 1) * store->cache.page_bytes : 0; /* copies of other pages */
+        bytes += of_cache(op) ? op->bytes : 0;
     }
     if (!any)
         return;

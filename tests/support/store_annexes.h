@@ -51,11 +51,15 @@ static inline void annexes_check(fixture *fix)
     assert_int_equal(annexes_count(fix, store->annexes), annexes_count(fix, store->links));
 }
 
-/* The bytes of an annex say its id all over. */
+/* Noise that only this id has. */
 static inline void annexes_fill(uint64_t id, char *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (char)(id * 31 + i % 251);
+    rm_rng rng;
+    rm_rng_seed(&rng, id);
+    for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
+        uint64_t noise = rm_rng_next(&rng);
+        memcpy(bytes + i, &noise, len - i < sizeof(noise) ? len - i : sizeof(noise));
+    }
 }
 
 static inline rm_status annexes_put(fixture *fix, uint64_t number, uint64_t id, size_t len)
@@ -96,7 +100,7 @@ typedef struct annexes_seen {
     uint64_t last_id;
 } annexes_seen;
 
-static bool annexes_see_note(const rm_store_note *note, void *user)
+static inline bool annexes_see_note(const rm_store_note *note, void *user)
 {
     annexes_seen *seen = user;
     if (rm_key128_eq(note->name, seen->wanted.name))
@@ -118,7 +122,7 @@ static inline bool annexes_has_note(fixture *fix, rm_key128 name, rm_slice bytes
     return seen.found;
 }
 
-static bool annexes_see(uint64_t id, rm_key128 record, rm_slice bytes, void *user)
+static inline bool annexes_see(uint64_t id, rm_key128 record, rm_slice bytes, void *user)
 {
     annexes_seen *seen = user;
     assert_true(id > seen->last_id);

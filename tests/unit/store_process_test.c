@@ -1,6 +1,5 @@
 /* More than one process: the lock, who only looks, and a writer that is killed at any moment. */
-#include "store_fixture.h"
-#include "store_internal.h"
+#include "store_annexes.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -118,27 +117,29 @@ static void looking_beside_a_writer(void **state)
 
 /* ---- killed ------------------------------------------------------------------------------------------------------ */
 
-enum { KILLS = 20, KEYS = 2000 };
+enum { KILLS = 20, KEYS = 2000, ANNEX_BYTES = 300 };
 
 static size_t bytes_of(uint64_t number)
 {
     return 100 + number % 13 * 400;
 }
 
-/* Puts, replaces, deletes and purges until it is killed. */
+/* Puts with annexes and notes, replaces, deletes and purges until it is killed. */
 static _Noreturn void killed_child(fixture *fix, int round, int out)
 {
     rm_rng rng;
     rm_key128 key;
-    uint64_t count;
+    uint64_t count, id;
     rm_store_filter filter = {.key = &key};
     rm_rng_seed(&rng, (uint64_t)round);
-    if (rm_store_open(&fix->options, &fix->store))
+    if (rm_store_open(&fix->options, &fix->store) || rm_store_last_annex(fix->store, &id))
         _exit(1);
     tell(out);
     for (uint64_t i = 0;; i++) {
         uint64_t number = rm_rng_next(&rng) % KEYS;
         rm_status status = fixture_put(fix, number, bytes_of(number));
+        status = status ? status : annexes_put(fix, number, ++id, ANNEX_BYTES);
+        status = status ? status : annexes_note(fix, (rm_key128){id, 0}, "of it");
         if (status == RM_EBUSY)
             usleep(1000);
         key = fixture_key(rm_rng_next(&rng) % KEYS);
@@ -149,10 +150,32 @@ static _Noreturn void killed_child(fixture *fix, int round, int out)
     }
 }
 
+static bool annex_is_right(uint64_t id, rm_key128 record, rm_slice bytes, void *user)
+{
+    char wanted[ANNEX_BYTES];
+    (void)record;
+    annexes_fill(id, wanted, sizeof(wanted));
+    assert_true(rm_slice_eq(bytes, rm_slice_make(wanted, sizeof(wanted))));
+    assert_true(id <= *(uint64_t *)user);
+    return true;
+}
+
+/* Of one commit all or nothing: no annex without its record, no id that could be used again. */
+static void check_annexes(fixture *fix, uint64_t *last_id)
+{
+    uint64_t id, looked;
+    annexes_check(fix);
+    assert_int_equal(rm_store_last_annex(fix->store, &id), RM_OK);
+    assert_true(id >= *last_id);
+    *last_id = id;
+    assert_int_equal(rm_store_scan_annexes(fix->store, 0, SIZE_MAX, annex_is_right, &id, &looked), RM_OK);
+}
+
 static void killed_at_random(void **state)
 {
     fixture *fix = *state;
     rm_rng rng;
+    uint64_t last_id = 0;
     int most = 0;
     rm_rng_seed(&rng, 7);
     fix->options.bytes_max = 4 * RM_MIB; /* so that it evicts, too */
@@ -174,6 +197,7 @@ static void killed_at_random(void **state)
         fixture_open(fix);
         for (uint64_t i = 0; i < KEYS; i++)
             count += fixture_find(fix, i, bytes_of(i)); /* each byte compared */
+        check_annexes(fix, &last_id);
         rm_store_stats stats = fixture_stats(fix);
         assert_int_equal(stats.corrupt, 0);
         assert_true(stats.entries <= (uint64_t)count); /* evicted since, at most */
@@ -181,7 +205,7 @@ static void killed_at_random(void **state)
         most = count > most ? count : most;
         fixture_close(fix);
     }
-    assert_true(most > 0);
+    assert_true(most > 0 && last_id > 0);
 }
 
 int main(void)
