@@ -53,7 +53,7 @@ static rm_status read_annex(rm_store *store, MDB_txn *txn, uint64_t id, rm_store
 
 rm_status rm_store__delete_annex_of(rm_store *store, MDB_txn *txn, rm_key128 record)
 {
-    uint64_t id;
+    uint64_t id = 0;
     rm_store__leaf leaf;
     if (!store->state.last_annex)
         return RM_OK; /* there never was one */

@@ -191,7 +191,7 @@ struct rm_store {
     uint64_t bytes_goal;                     /* eviction keeps the pages in use below */
     uint64_t batch_bytes_max;                /* of one transaction, so that its copied pages find room in the slack */
     uint64_t batch_ops_max, annexed_ops_max; /* the same; see rm_store__ops_max */
-    uint64_t last_annex;
+    uint64_t last_annex;                     /* as it was stored then */
     int lock_fd;
     rm_store__env cache, journal;
     MDB_dbi records, queues[RM_STORE__QUEUE_COUNT], meta, ledger;
