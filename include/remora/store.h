@@ -80,8 +80,8 @@ rm_status rm_store_delete(rm_store *store, rm_key128 key) RM_WARN_UNUSED;
 /* Any thread. In place of the annex that the record had; nothing happens if the record, put before this, is not there.
  * RM_ETOOBIG: over RM_STORE_ANNEX_BYTES_MAX. RM_EINVAL: such an id. Else as rm_store_put. */
 rm_status rm_store_put_annex(rm_store *store, rm_key128 record, uint64_t id, rm_slice bytes) RM_WARN_UNUSED;
-/* Reader's thread, as rm_store_get and with its release: what is queued is found too. RM_ENOTFOUND; RM_ECORRUPT (it counts as
- * not there from then on); RM_EIO. */
+/* Reader's thread, as rm_store_get and with its release: what is queued is found too. While the write that deletes or
+ * replaces its record is queued, so may the annex be. RM_ENOTFOUND; RM_ECORRUPT (it is queued for deletion); RM_EIO. */
 rm_status rm_store_get_annex(rm_store_reader *reader, uint64_t id, rm_key128 *ret_record,
                              rm_slice *ret_bytes) RM_WARN_UNUSED;
 /* The highest id there ever was; 0: none. Any thread, before the first put_annex. RM_EIO. */

@@ -76,7 +76,7 @@ static rm_status find(rm_store_reader *reader, MDB_dbi dbi, MDB_val key, rm_slic
 static rm_status read_record(void *user)
 {
     lookup *look = user;
-    rm_slice value;
+    rm_slice value = {NULL, 0};
     rm_status status =
         find(look->reader, look->reader->store->records, (MDB_val){sizeof(look->key), &look->key}, &value);
     return status ? status : rm_store__record_read(value, look->key, &look->reader->packer, &look->record);
@@ -86,7 +86,7 @@ static rm_status read_annex(void *user)
 {
     lookup *look = user;
     uint64_t id = look->key.lo;
-    rm_slice value;
+    rm_slice value = {NULL, 0};
     rm_status status = find(look->reader, look->reader->store->annexes, (MDB_val){sizeof(id), &id}, &value);
     return status ? status : rm_store__unseal(RM_STORE__SEALED_ANNEX, (rm_key128){.hi = id}, value, &look->annex);
 }
