@@ -28,6 +28,10 @@ rm_status rm_exact_lookup(rm_store_reader *reader, const rm_config *config, cons
                           const rm_controls *controls, uint64_t now_ms, rm_record *ret_record,
                           rm_freshness *ret_freshness) RM_WARN_UNUSED;
 
+/* Whether its age allows the record to be used at all, and for what. */
+bool rm_exact_is_fresh(const rm_config *config, const rm_controls *controls, const rm_record *record, uint64_t now_ms,
+                       rm_freshness *ret_freshness);
+
 /* The record's content as this caller asked for it. *ret_content is the record's own memory where nothing has to change,
  * else *scratch's. RM_EPARSE, RM_ENOMEM: treat as a miss. */
 rm_status rm_exact_render(const rm_record *record, const rm_request_info *info, const rm_config *config,

@@ -74,6 +74,7 @@ typedef struct rm_config {
         struct {
             rm_mode mode;
             double max_error;
+            double audit; /* share of would-be hits */
             const char *model;
             unsigned model_line; /* of it in the file; 0: the default's */
         } semantic;

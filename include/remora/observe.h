@@ -37,7 +37,8 @@ typedef enum rm_counter {
  * place; a lost line or ledger row has a stage of its own. */
 #define RM_STAGE_MAP(X)                                                                               \
     X(DECODE, "decode") X(KEY, "key") X(LOOKUP, "lookup") X(MERGE, "merge") X(REPLAY, "replay")       \
-    X(RECORD, "record") X(STORE, "store") X(SETTLE, "settle") X(LEDGER, "ledger") X(LOG, "log")
+    X(RECORD, "record") X(STORE, "store") X(SETTLE, "settle") X(LEDGER, "ledger") X(LOG, "log")       \
+    X(SEMANTIC, "semantic")
 typedef enum rm_stage {
 #define X(id, name) RM_STAGE_##id,
     RM_STAGE_MAP(X)
@@ -51,7 +52,7 @@ typedef enum rm_stage {
     X(REQUESTED, "requested") X(PATH, "path") X(METHOD, "method") X(NOT_JSON, "not_json")             \
     X(DUPLICATE_KEY, "duplicate_key") X(TOO_DEEP, "too_deep") X(STATEFUL, "stateful")                 \
     X(MEDIA, "media") X(SAMPLED, "sampled") X(PROBE, "probe") X(ANONYMOUS, "anonymous")               \
-    X(OFF, "off") X(FAULT, "fault") X(LOCAL, "local")
+    X(OFF, "off") X(FAULT, "fault") X(LOCAL, "local") X(SEMANTIC, "semantic")
 typedef enum rm_reason {
 #define X(id, name) RM_REASON_##id,
     RM_REASON_MAP(X)
@@ -98,6 +99,10 @@ typedef struct rm_receipt {
     unsigned tries;
     rm_slice peer;
     rm_slice prompt, answer; /* only with log.bodies */
+    /* Of the semantic cache's decision, if there was one. */
+    rm_slice semantic; /* its verdict; empty: none */
+    bool semantic_shadow;
+    double similarity, risk, risk_limit;
 } rm_receipt;
 /* Observer's thread. Never fails: what cannot be kept is counted. */
 void rm_observer_settle(rm_observer *observer, const rm_receipt *receipt, uint64_t wall_ms);

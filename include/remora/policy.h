@@ -33,6 +33,7 @@ typedef struct rm_controls {
     int64_t max_age_ms;        /* oldest answer that will do; -1: any (s-maxage, max-age) */
     int64_t stale_if_error_ms; /* -1: configuration's */
     rm_slice name_space;       /* empty: default */
+    double max_error;          /* of semantic hits; negative: configuration's */
     rm_slice invalid;          /* name of the first x-remora-* header that cannot be understood: 400 */
 } rm_controls;
 rm_controls rm_policy_controls(const rm_http_head *head, const rm_request_info *info /* may be NULL */);

@@ -5,6 +5,7 @@
 
 #include "remora/batch.h"
 #include "remora/config.h"
+#include "remora/keeper.h"
 #include "remora/lane.h"
 #include "remora/net.h"
 #include "remora/observe.h"
@@ -41,6 +42,8 @@ typedef struct rm_settings {
     rm_prices *prices; /* the cost map's; NULL: the built-in table only */
     rm_local_model **locals;
     size_t local_count;
+    rm_local_model *semantic; /* the semantic cache's model; NULL: that is off, or the model cannot serve */
+    rm_keeper *keeper;        /* with it; its owner's, outlives all settings */
 } rm_settings;
 /* Takes over both references, also on failure; without local models. NULL: no memory. Any thread. */
 rm_settings *rm_settings_create(rm_config *config, rm_prices *prices) RM_WARN_UNUSED;

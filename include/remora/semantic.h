@@ -160,6 +160,8 @@ rm_status rm_semantic_learn(rm_semantic *semantic, const rm_semantic_ask *ask, c
 /* The entry is gone (expired, evicted, purged). Unknown: nothing. Any thread. */
 void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id);
 
+/* A hit that was not served after all: it counts as an audit from here on. Anything but a hit stays. Any thread. */
+void rm_semantic_withdraw(rm_semantic *semantic, rm_slice name_space, rm_semantic_decision *decision);
 /* Somebody says that an answer served by this decision was right or wrong. Wrong: the answer is in quarantine with all its
  * aliases, the risk that was taken becomes a whole error of the budget, and the evidence learns; right: it learns. Any thread. */
 void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_semantic_decision *decision, bool right);
@@ -169,8 +171,9 @@ void rm_semantic_saved(rm_semantic *semantic, rm_slice name_space, bool shadow, 
 /* Since the namespace began; audits are not served. shadow_*: would-be hits in shadow mode, which are audits too, and what
  * their fresh answers said of them, where they said something. */
 #define RM_SEMANTIC_STATS(X)                                                                                          \
-    X(served) X(audited) X(audited_wrong) X(vetoed) X(quarantined) X(unconfirmed) X(over_budget) X(shadow_hits)       \
-    X(shadow_right) X(shadow_wrong) X(feedback_right) X(feedback_wrong)
+    X(served)                                                                                                         \
+    X(audited) X(audited_wrong) X(vetoed) X(quarantined) X(unconfirmed) X(over_budget) X(shadow_hits) X(shadow_right) \
+        X(shadow_wrong) X(feedback_right) X(feedback_wrong)
 
 #define RM_SEMANTIC_GUARDS_MAX 32
 

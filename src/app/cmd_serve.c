@@ -20,7 +20,8 @@ typedef struct server {
     const char *config_path;
     rm_proxy proxy;
     rm_settings *settings;
-    pthread_mutex_t lock; /* guards settings, which the admin thread reads too */
+    rm_app_keeping *keeping; /* NULL: no semantic cache so far */
+    pthread_mutex_t lock;    /* guards settings, which the admin thread reads too */
     rm_app_loops *loops;
     rm_loop *admin_loop;
     rm_admin *admin;
@@ -148,6 +149,18 @@ static rm_status open_store(server *self, const rm_config *config)
     return rm_random_bytes(self->proxy.secret, sizeof self->proxy.secret);
 }
 
+/* The keeper begins with the first settings that have a model for it, and stays. */
+static void keep(server *self, rm_settings *settings)
+{
+    if (settings->semantic && self->proxy.store && !self->keeping) {
+        rm_status status = rm_app_keeping_start(settings, self->proxy.store, &self->keeping);
+        if (status != RM_OK)
+            rm_log(RM_LOG_WARN, "app", "the semantic cache is off: %s", rm_status_text(status));
+    }
+    if (settings->semantic && self->keeping)
+        settings->keeper = rm_app_keeping_keeper(self->keeping);
+}
+
 static void *run_admin(void *user)
 {
     server *self = user;
@@ -191,6 +204,8 @@ static rm_status start(server *self)
     if (!self->proxy.flights)
         return RM_ENOMEM;
     rm_status status = open_store(self, config);
+    if (status == RM_OK)
+        keep(self, self->settings);
     if (status == RM_OK)
         status = rm_observe_create(config->log.access, config->loops, &self->proxy.observe);
     if (status == RM_OK)
@@ -254,11 +269,14 @@ static void reload(server *self)
     rm_status status = keep_fixed(old->config, next->config);
     if (status == RM_OK)
         status = rm_app_add_locals(next, old);
+    if (status == RM_OK)
+        status = rm_app_add_semantic(next, old);
     if (status != RM_OK) {
         rm_log(RM_LOG_ERROR, "app", "the configuration was not reloaded: %s", rm_status_text(status));
         rm_settings_unref(next);
         return;
     }
+    keep(self, next);
     status = rm_app_loops_configure(self->loops, next);
     if (status != RM_OK)
         rm_log(RM_LOG_ERROR, "app", "some loops keep the old configuration: %s", rm_status_text(status));
@@ -350,6 +368,7 @@ static void stop(server *self)
     rm_app_loops_destroy(self->loops);
     if (self->proxy.observe)
         flush_ledger(self);
+    rm_app_keeping_stop(self->keeping);
     rm_store_close(self->proxy.store);
     rm_observe_destroy(self->proxy.observe);
     rm_flights_destroy(self->proxy.flights);
@@ -378,6 +397,8 @@ static int serve(const char *config_path)
     if (!self.settings)
         return 1;
     rm_status status = rm_app_add_locals(self.settings, NULL);
+    if (status == RM_OK)
+        status = rm_app_add_semantic(self.settings, NULL);
     if (status == RM_OK)
         status = start(&self);
     if (status == RM_OK) {

@@ -288,10 +288,13 @@ static void end_replay(replay *r)
     rm_index_destroy(r->index);
 }
 
-static void write_features(FILE *out, const rm_semantic_decision *decision, bool right)
+static void write_features(FILE *out, size_t row, const rm_semantic_decision *decision, bool right)
 {
-    (void)fprintf(out, "{\"right\":%d,\"verdict\":\"%s\",\"risk\":%.6g,\"guards\":%u,\"x\":[", right,
-                  rm_verdict_name(decision->verdict), decision->likely, decision->guards);
+    (void)fprintf(out,
+                  "{\"row\":%zu,\"entry\":%llu,\"right\":%d,\"verdict\":\"%s\",\"risk\":%.6g,\"limit\":%.6g,\"guards\":"
+                  "%u,\"x\":[",
+                  row, (unsigned long long)decision->entry, right, rm_verdict_name(decision->verdict), decision->likely,
+                  decision->limit, decision->guards);
     for (unsigned i = 0; rm_semantic_feature_name(i); i++)
         (void)fprintf(out, "%s%.6g", i ? "," : "", decision->features[i]);
     (void)fprintf(out, "]}\n");
@@ -326,7 +329,7 @@ static bool ask_one(replay *r, size_t i, rm_key128 partition, bool *ret_hit, boo
         status = rm_semantic_learn(r->semantic, &ask, &decision, &it->read, i);
     r->us[i] = it->embed_us + now_us() - begin;
     if (r->s->features && decision.candidate)
-        write_features(r->s->features, &decision, *ret_right);
+        write_features(r->s->features, i, &decision, *ret_right);
     return status == RM_OK || status == RM_EREFUSED;
 }
 

@@ -58,7 +58,7 @@ static rm_status start_lane(const rm_config *config, rm_local_model *local)
 }
 
 /* A model that cannot be opened is listed all the same, and says why to those who ask for it. NULL: no memory. */
-static rm_local_model *open_local(const rm_config *config, const char *name)
+static rm_local_model *open_local(const rm_config *config, const char *name, const char *model)
 {
     rm_local_model *local = rm_calloc(1, sizeof(*local));
     rm_precision precision = RM_PRECISION_AUTO;
@@ -70,11 +70,11 @@ static rm_local_model *open_local(const rm_config *config, const char *name)
     (void)snprintf(local->name, sizeof(local->name), "%s", name);
     (void)!rm_precision_parse(config->embed.precision, &precision); /* config checked it */
     rm_buf_init(&why, 4 * RM_KIB);
-    rm_status status = rm_app_load_model(without_prefix(name), precision, &local->model, &why);
+    rm_status status = rm_app_load_model(model, precision, &local->model, &why);
     if (status == RM_OK)
         status = start_lane(config, local);
     if (status != RM_OK) {
-        rm_log(RM_LOG_ERROR, "app", "the model %s cannot serve: %.*s", name, (int)why.len,
+        rm_log(RM_LOG_ERROR, "app", "the model %s cannot be used: %.*s", name, (int)why.len,
                why.len ? why.ptr : rm_status_text(status));
         (void)snprintf(local->why, sizeof(local->why),
                        "The local model could not be opened; Remora's log and `remora check` say why.");
@@ -91,7 +91,8 @@ rm_status rm_app_add_locals(rm_settings *settings, const rm_settings *before)
         if (model->upstream != &rm_config_local)
             continue;
         rm_local_model *local = before ? rm_settings_local(before, rm_slice_cstr(model->name)) : NULL;
-        local = local && local->lane ? rm_local_model_ref(local) : open_local(config, model->name);
+        local = local && local->lane ? rm_local_model_ref(local)
+                                     : open_local(config, model->name, without_prefix(model->name));
         if (!local)
             return RM_ENOMEM;
         rm_status status = rm_settings_add_local(settings, local);
@@ -101,16 +102,51 @@ rm_status rm_app_add_locals(rm_settings *settings, const rm_settings *before)
     return RM_OK;
 }
 
+/* One lane serves callers and the semantic cache where both use the same model. Without the model the semantic cache is off,
+ * and nothing else. */
+rm_status rm_app_add_semantic(rm_settings *settings, const rm_settings *before)
+{
+    const rm_config *config = settings->config;
+    char name[RM_MODEL_NAME_BYTES_MAX];
+
+    if (config->cache.semantic.mode == RM_MODE_OFF)
+        return RM_OK;
+    (void)snprintf(name, sizeof(name), RM_CONFIG_LOCAL "%s", config->cache.semantic.model);
+    rm_local_model *local = rm_settings_local(settings, rm_slice_cstr(name));
+    if (!local && before)
+        local = before->semantic;
+    local = local ? rm_local_model_ref(local) : open_local(config, name, config->cache.semantic.model);
+    if (!local)
+        return RM_ENOMEM;
+    if (local->lane) {
+        settings->semantic = local;
+    } else {
+        rm_log(RM_LOG_WARN, "app", "the semantic cache is off: it has no model");
+        rm_local_model_unref(local);
+    }
+    return RM_OK;
+}
+
+static void sum_lane(const rm_local_model *local, rm_embed_stats *stats)
+{
+    if (!local->lane)
+        return;
+    rm_lane_stats lane = rm_lane_get_stats(local->lane);
+    stats->texts += lane.texts;
+    stats->tokens += lane.tokens;
+    stats->refused += lane.refused;
+    stats->late += lane.late;
+    stats->waiting += lane.waiting;
+}
+
 void rm_app_sum_lanes(const rm_settings *settings, rm_embed_stats *stats)
 {
+    bool shared = false;
+
     for (size_t i = 0; i < settings->local_count; i++) {
-        if (!settings->locals[i]->lane)
-            continue;
-        rm_lane_stats lane = rm_lane_get_stats(settings->locals[i]->lane);
-        stats->texts += lane.texts;
-        stats->tokens += lane.tokens;
-        stats->refused += lane.refused;
-        stats->late += lane.late;
-        stats->waiting += lane.waiting;
+        sum_lane(settings->locals[i], stats);
+        shared |= settings->locals[i] == settings->semantic;
     }
+    if (settings->semantic && !shared)
+        sum_lane(settings->semantic, stats);
 }

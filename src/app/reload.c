@@ -23,6 +23,7 @@ static const fixed_option fixed_options[] = {
     PLAIN(loops),
     PLAIN(cache.exact.bytes_max),
     PLAIN(cache.exact.compress),
+    PLAIN(cache.semantic.audit),
     TEXT(cache.semantic.model),
     TEXT(embed.precision),
     PLAIN(embed.workers),

@@ -21,6 +21,20 @@ rm_status rm_app_add_locals(rm_settings *settings, const rm_settings *before) RM
 /* Adds what their lanes counted. */
 void rm_app_sum_lanes(const rm_settings *settings, rm_embed_stats *stats);
 
+/* Likewise the semantic cache's model, unless that is off. RM_ENOMEM. */
+rm_status rm_app_add_semantic(rm_settings *settings, const rm_settings *before) RM_WARN_UNUSED;
+
+/* ---- keeping.c ---- */
+
+typedef struct rm_app_keeping rm_app_keeping;
+
+/* Starts the keeper of settings->semantic, which is open, and its thread. RM_ENOMEM, RM_EIO, RM_EINTERNAL. */
+rm_status rm_app_keeping_start(const rm_settings *settings, rm_store *store,
+                               rm_app_keeping **ret_keeping) RM_WARN_UNUSED;
+rm_keeper *rm_app_keeping_keeper(rm_app_keeping *keeping);
+/* When no worker is left. NULL is fine. */
+void rm_app_keeping_stop(rm_app_keeping *keeping);
+
 /* ---- loops.c ---- */
 
 typedef struct rm_app_loops rm_app_loops;

@@ -74,8 +74,8 @@ static bool within(uint64_t expires_ms, uint64_t grace_ms, uint64_t now_ms)
 }
 
 /* The caller's ttl is for what is stored; how old an answer may be is max_age. RFC 9111 5.2.1.1, RFC 5861. */
-static bool judge_freshness(const rm_config *config, const rm_controls *controls, const rm_record *record,
-                            uint64_t now_ms, rm_freshness *ret_freshness)
+bool rm_exact_is_fresh(const rm_config *config, const rm_controls *controls, const rm_record *record, uint64_t now_ms,
+                       rm_freshness *ret_freshness)
 {
     uint64_t age_ms = now_ms > record->created_ms ? now_ms - record->created_ms : 0;
     uint64_t if_error_ms = controls->stale_if_error_ms >= 0 ? (uint64_t)controls->stale_if_error_ms
@@ -103,7 +103,7 @@ rm_status rm_exact_lookup(rm_store_reader *reader, const rm_config *config, cons
     if (status)
         return status;
     if (!rm_slice_eq(record.canonical, key->canonical) ||
-        !judge_freshness(config, controls, &record, now_ms, &freshness)) {
+        !rm_exact_is_fresh(config, controls, &record, now_ms, &freshness)) {
         rm_store_release(reader);
         return RM_ENOTFOUND;
     }

@@ -156,6 +156,26 @@ rm_status rm_guard__peek(const scanner *s, character *ret_c)
     return RM_OK;
 }
 
+bool rm_guard__is_full_width(uint32_t code)
+{
+    return code == 0x3000 || (code >= 0xff01 && code <= 0xff65);
+}
+
+bool rm_guard__is_odd_sign(uint32_t code)
+{
+    static const uint16_t without_decomposition[] = {0x37e,  0x387,  0x589,  0x5be,  0x5c0,  0x5c3,
+                                                     0x1803, 0x2043, 0x204e, 0x2052, 0xa789, 0xa78a};
+    if (code < 0x80 || code == 0x2026 || rm_guard__is_full_width(code)) /* an ellipsis is what editors make of dots */
+        return false;
+    for (size_t i = 0; i < RM_COUNT(without_decomposition); i++) {
+        if (without_decomposition[i] == code)
+            return true;
+    }
+    /* spacing accents stand for apostrophes, and primes for feet and inches */
+    bool usual = code < 0x100 || (code >= 0x2032 && code <= 0x2037) || (code >= 0x3001 && code <= 0x303f);
+    return !usual && utf8proc_get_property((utf8proc_int32_t)code)->decomp_type != 0;
+}
+
 bool rm_guard__is_apostrophe(uint32_t code)
 {
     return code == '\'' || code == 0x2019 || code == 0x2bc || code == 0xff07;

@@ -1,6 +1,8 @@
 /* Comparison of two analysed texts: each guard is one function of the pair; then the features. */
 #include "guard_match.h"
 
+#define SENTENCE_MIN 99 /* content words of a sentence that is about something */
+
 /* ---- numbers, units, dates --------------------------------------------------------------------------------------- */
 
 static bool same_number(const rm_guard__number *a, const rm_guard__number *b)
@@ -113,6 +115,44 @@ static uint32_t compare_units_and_dates(const rm_guard__match *m)
     return (units ? RM_GUARD_BIT(UNITS) : 0) | (dates ? RM_GUARD_BIT(DATES) : 0);
 }
 
+/* ---- capitals ---------------------------------------------------------------------------------------------------- */
+
+static uint8_t cases_of(const rm_guard__token *token)
+{
+    return token->flags & RM_GUARD__FIRST ? token->cases & 0xfe : token->cases;
+}
+
+/* Symbols of units of which one letter is otherwise: mW and MW, Mb and MB; kg and Kg are style. */
+static bool other_symbol(rm_slice symbol, uint8_t first, uint8_t second)
+{
+    uint8_t differ = first ^ second;
+    return symbol.len == 2 &&
+           ((differ == 1 && symbol.ptr[0] == 'm') || (differ == 2 && symbol.ptr[1] == 'b' && first & 1));
+}
+
+/* What the same word in other capitals says: where letters are asked about, in symbols of units (mW, MW), in words that are
+ * a name with a capital. Elsewhere they are style. */
+static uint32_t compare_cases(const rm_guard__match *m)
+{
+    const rm_guard_text *a = m->a.text, *b = m->b.text;
+    uint32_t flags = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        if (m->a.partner[i] == RM_GUARD__ALONE)
+            continue;
+        const rm_guard__token *x = &a->tokens[i], *y = &b->tokens[m->a.partner[i]];
+        uint8_t first = cases_of(x), second = cases_of(y);
+        if (x->word != y->word || first == second)
+            continue;
+        if (a->literal || b->literal)
+            flags |= RM_GUARD_BIT(CODE);
+        if (x->entry && x->entry->unit && other_symbol(rm_guard__word(a, x), first, second))
+            flags |= RM_GUARD_BIT(UNITS);
+        if (a->careful && b->careful && rm_guard__roles(x) & RM_GUARD__CAPITONYM && (first ^ second) & 1)
+            flags |= RM_GUARD_BIT(ANTONYM);
+    }
+    return flags;
+}
+
 /* ---- quotes, code ------------------------------------------------------------------------------------------------ */
 
 static bool contains_run(const rm_guard_text *text, const rm_guard_text *from, rm_guard__quote quote)
@@ -127,11 +167,30 @@ static bool contains_run(const rm_guard_text *text, const rm_guard_text *from, r
     return false;
 }
 
+/* Whether the other text quotes the same words, but never to the letter. */
+static bool quoted_otherwise(const rm_guard_text *a, const rm_guard_text *b, rm_guard__quote quote)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < b->quotes_count; i++) {
+        size_t n = 0;
+        while (n < quote.count && n < b->quotes[i].count &&
+               a->tokens[quote.first + n].word == b->tokens[b->quotes[i].first + n].word)
+            n++;
+        if (n != quote.count || n != b->quotes[i].count)
+            continue;
+        if (b->quotes[i].raw == quote.raw)
+            return false;
+        quoted = true;
+    }
+    return quoted;
+}
+
 /* A quote that is most of the text is decoration. */
 static bool quotes_differ(const rm_guard_text *a, const rm_guard_text *b)
 {
     for (size_t i = 0; i < a->quotes_count; i++) {
-        if (a->quotes[i].count * 5U < a->count * 3U && !contains_run(b, a, a->quotes[i]))
+        if (a->quotes[i].count * 5U < a->count * 3U &&
+            (!contains_run(b, a, a->quotes[i]) || quoted_otherwise(a, b, a->quotes[i])))
             return true;
     }
     return false;
@@ -223,6 +282,26 @@ static bool is_substitution(const rm_guard__match *m)
 static bool is_addition(const rm_guard__match *m)
 {
     return (m->a.content_alone == 0) != (m->b.content_alone == 0) && m->a.content_matched > 0;
+}
+
+/* A sentence of its own about something else, beside one that both texts have. */
+static bool says_more(const rm_guard__side *side)
+{
+    const rm_guard_text *text = side->text;
+    size_t alone = 0, matched = 0;
+    for (size_t i = 0; i <= text->count; i++) {
+        const rm_guard__token *token = i < text->count ? &text->tokens[i] : NULL;
+        if (!token || token->gap & RM_GUARD__GAP_BREAK) {
+            if (alone >= SENTENCE_MIN && matched == 0 && side->content_matched)
+                return true;
+            alone = matched = 0;
+        }
+        if (!token || !(token->flags & RM_GUARD__CONTENT) || token->flags & RM_GUARD__DROPPED)
+            continue;
+        matched += side->partner[i] != RM_GUARD__ALONE;
+        alone += side->partner[i] == RM_GUARD__ALONE && !(rm_guard__roles(token) & RM_GUARD__LIGHT);
+    }
+    return false;
 }
 
 /* Much more: twice the words, or several content words more than a text that is wholly contained. */
@@ -360,9 +439,9 @@ static uint32_t compare_content(const rm_guard__match *m)
         flags |= RM_GUARD_BIT(ADDITION);
     if (entities_differ(m))
         flags |= RM_GUARD_BIT(ENTITY);
-    if (contains(&m->a, &m->b) || contains(&m->b, &m->a))
+    if (contains(&m->a, &m->b) || contains(&m->b, &m->a) || says_more(&m->a) || says_more(&m->b))
         flags |= RM_GUARD_BIT(CONTAINED);
-    return flags | compare_units_and_dates(m);
+    return flags | compare_units_and_dates(m) | compare_cases(m);
 }
 
 /* Partners are found greedily, so that the text that comes first matters: here it is always the same one of the two. */

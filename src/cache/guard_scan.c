@@ -29,6 +29,13 @@ static void put_code(scanner *s, utf8proc_int32_t code)
         rm_guard__put_byte(s, (char)bytes[i]);
 }
 
+static void add_capital(word_shape *shape)
+{
+    shape->capitals++;
+    if (shape->letters >= 1 && shape->letters <= 8)
+        shape->cases |= (uint8_t)(1U << (shape->letters - 1));
+}
+
 /* Folds a letter beyond ASCII and remembers what folding hides. */
 static void put_wide(scanner *s, word_shape *shape, const character *c)
 {
@@ -39,10 +46,11 @@ static void put_wide(scanner *s, word_shape *shape, const character *c)
         utf8proc_decompose_char((utf8proc_int32_t)c->code, parts, RM_COUNT(parts),
                                 UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_DECOMPOSE, &last_class);
     shape->ascii = false;
-    if (property->decomp_type && c->code != 0xb5)
+    bool modifier = c->code >= 0x2b0 && c->code <= 0x2ff && c->code != 0x2bb; /* letters that look like quotes */
+    if ((property->decomp_type && c->code != 0xb5) || modifier)
         remember(s, c->code);
     if (property->category == UTF8PROC_CATEGORY_LU)
-        shape->capitals++;
+        add_capital(shape);
     for (utf8proc_ssize_t i = 0; i < count && i < (utf8proc_ssize_t)RM_COUNT(parts); i++) {
         uint8_t category = (uint8_t)utf8proc_get_property(parts[i])->category;
         bool mark = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME;
@@ -62,7 +70,8 @@ static void put_letter(scanner *s, word_shape *shape, const character *c)
     shape->letters++;
     if (c->code < 0x80) {
         bool capital = c->code >= 'A' && c->code <= 'Z';
-        shape->capitals += capital;
+        if (capital)
+            add_capital(shape);
         shape->untwinned = true;
         shape->marks = 0;
         rm_guard__put_byte(s, (char)(capital ? c->code + ('a' - 'A') : c->code));
@@ -113,6 +122,9 @@ rm_guard__token *rm_guard__push(scanner *s, size_t from, const word_shape *shape
     token->flags = (uint16_t)((shape->ascii ? RM_GUARD__ASCII : 0) | (shape->capital ? RM_GUARD__CAPITAL : 0) |
                               (shape->digits && shape->letters ? RM_GUARD__NUMBERED : 0) |
                               (shape->capitals > 1 && shape->capitals == len ? RM_GUARD__CAPITALS : 0));
+    token->cases = shape->cases;
+    if (s->out->count == 1 || s->gap & RM_GUARD__GAP_BREAK)
+        token->flags |= RM_GUARD__FIRST;
     /* In a sentence's first word a first capital says nothing; one further in (iPhone, NASA) does, but not in a shout. */
     bool inner = shape->capitals > 1 || (shape->capitals == 1 && !shape->capital && shape->letters > 1);
     if (inner || (shape->capital && s->out->count > 1 && !(s->gap & RM_GUARD__GAP_BREAK)))
@@ -148,7 +160,8 @@ static void check_scripts(scanner *s, const word_shape *shape)
     if (scripts_seen & (scripts_seen - 1))
         s->out->invisible = true;
     bool foreign = scripts_seen & (1U << SCRIPT_GREEK | 1U << SCRIPT_CYRILLIC | 1U << SCRIPT_ARMENIAN);
-    if (foreign && !shape->untwinned && (shape->letters > 1 || !(scripts_seen & 1U << SCRIPT_GREEK)))
+    bool symbol = scripts_seen & 1U << SCRIPT_GREEK && shape->letters == 1 && shape->capitals == 0; /* of a formula */
+    if (foreign && !shape->untwinned && !symbol)
         s->twins++;
 }
 
@@ -310,26 +323,33 @@ static uint32_t closing_of(uint32_t code)
     }
 }
 
-static void scan_quote(scanner *s, uint32_t code)
+static void scan_quote(scanner *s, const character *c)
 {
     rm_guard_text *out = s->out;
-    uint32_t closing = closing_of(code);
+    uint32_t code = c->code, closing = closing_of(code);
     if (s->quote_close && (code == s->quote_close || closing == s->quote_close)) {
         size_t count = out->count - s->quote_from;
         if (out->quotes_count == RM_GUARD_QUOTES_MAX)
             s->status = RM_ETOOBIG;
         else if (count)
-            out->quotes[out->quotes_count++] = (rm_guard__quote){(uint16_t)s->quote_from, (uint16_t)count};
+            out->quotes[out->quotes_count++] =
+                (rm_guard__quote){rm_hash64(rm_slice_make(s->text.ptr + s->quote_at, s->at - c->len - s->quote_at)),
+                                  (uint16_t)s->quote_from, (uint16_t)count};
         s->quote_close = 0;
     } else if (closing && !s->quote_close) {
         s->quote_close = closing;
         s->quote_from = out->count;
+        s->quote_at = s->at;
     }
 }
 
 static void scan_punctuation(scanner *s, const character *c)
 {
-    scan_quote(s, c->code);
+    scan_quote(s, c);
+    if (rm_guard__is_odd_sign(c->code))
+        remember(s, c->code);
+    if (rm_guard__is_full_width(c->code))
+        s->wide = s->wide * 0x9e3779b97f4a7c15ULL + c->code;
     if ((c->code == '-' || c->code == '/') && rm_guard__between_digits(s, s->at - 1))
         s->operators = s->operators * 0x9e3779b97f4a7c15ULL + c->code;
     switch (c->code) {
@@ -415,7 +435,9 @@ static void scan_other(scanner *s, const character *c)
         scan_currency(s, c);
         break;
     case CLASS_SPACE:
-        if (c->code >= 0x80 && c->code != 0x3000) /* beside ideographs it is the plain one */
+        if (rm_guard__is_full_width(c->code))
+            s->wide = s->wide * 0x9e3779b97f4a7c15ULL + c->code;
+        else if (c->code >= 0x80 || c->code == '\v' || c->code == '\f')
             remember(s, c->code);
         break;
     default:
@@ -446,6 +468,8 @@ rm_status rm_guard__scan(scanner *s)
             scan_other(s, &c);
         s->last_code = c.code;
     }
+    if (s->wide && !s->scripts[SCRIPT_HAN] && !s->scripts[SCRIPT_HANGUL])
+        s->out->lookalikes ^= s->wide;
     if (s->twins && s->scripts[SCRIPT_LATIN] > s->scripts[SCRIPT_CYRILLIC] + s->scripts[SCRIPT_GREEK])
         s->out->invisible = true;
     return s->status;

@@ -47,6 +47,7 @@ typedef struct character {
 typedef struct word_shape {
     uint32_t scripts; /* bits */
     uint16_t letters, digits, capitals, marks;
+    uint8_t cases;
     bool ascii, capital, marked, dotted;
     bool untwinned; /* has a letter that does not pass for a Latin one */
 } word_shape;
@@ -62,7 +63,9 @@ typedef struct scanner {
     uint32_t capitals, letters, twins;
     uint8_t run, run_odd; /* signs without space so far, and how many of them are rare in prose */
     uint64_t operators;   /* hash of the run of operators that is being read */
+    uint64_t wide;        /* hash of signs that are plain beside ideographs, and odd in other texts */
     size_t quote_from;    /* first token of the open quote */
+    size_t quote_at;      /* its first byte */
     uint32_t quote_close;
     const char *currency; /* of the sign that stood before this place; NULL: none */
     uint8_t gap, last_script;
@@ -75,6 +78,9 @@ typedef struct scanner {
 uint8_t rm_guard__script_of(uint32_t code);
 bool rm_guard__passes_for_latin(uint32_t code); /* a letter of another script that looks like a Latin one */
 bool rm_guard__is_apostrophe(uint32_t code);
+/* A sign that looks like one of ASCII and that nobody's keyboard or editor puts there: a leader dot, a Greek question mark. */
+bool rm_guard__is_odd_sign(uint32_t code);
+bool rm_guard__is_full_width(uint32_t code);
 
 /* The next character; its length is 0 at the end of the text. RM_EPARSE. */
 rm_status rm_guard__peek(const scanner *s, character *ret_c);

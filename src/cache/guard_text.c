@@ -139,7 +139,7 @@ static void mark_acronyms(rm_guard_text *text, const scanner *s)
 {
     static const struct {
         const char *word, *name;
-    } acronyms[] = {{"us", "usa"}, {"it", "it."}, {"who", "who."}, {"aids", "aids."}};
+    } acronyms[] = {{"us", "usa"}, {"it", "it."}, {"who", "who."}};
     for (size_t i = 0; i < text->count && !is_shout(s); i++) {
         rm_guard__token *token = &text->tokens[i];
         for (size_t k = 0; k < RM_COUNT(acronyms) && token->flags & RM_GUARD__CAPITALS; k++) {
@@ -152,6 +152,25 @@ static void mark_acronyms(rm_guard_text *text, const scanner *s)
     }
 }
 
+/* Whether the text asks about letters themselves: then capitals are not a matter of style. */
+static bool is_literal(const rm_guard_text *text)
+{
+    static const struct {
+        const char *first, *second;
+    } phrases[] = {{"capital", "letter"}, {"capital", "letters"}, {"upper", "case"}, {"lower", "case"},
+                   {"camel", "case"},     {"many", "letters"},    {"title", "case"}, {"letter", "by"},
+                   {"first", "letter"},   {"many", "characters"}};
+    for (size_t i = 0; i < text->count; i++) {
+        if (rm_guard__roles(&text->tokens[i]) & RM_GUARD__LITERAL)
+            return true;
+        for (size_t k = 0; k < RM_COUNT(phrases); k++) {
+            if (word_is(text, i, phrases[k].first) && word_is(text, i + 1, phrases[k].second))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* Where everything is capitalised, capitals say nothing. */
 static void weigh_capitals(rm_guard_text *text, const scanner *s)
 {
@@ -161,6 +180,7 @@ static void weigh_capitals(rm_guard_text *text, const scanner *s)
         capitals += (text->tokens[i].flags & RM_GUARD__CONTENT) && text->tokens[i].flags & RM_GUARD__CAPITAL;
     }
     bool title = content >= 4 && capitals * 10 > content * 8;
+    text->careful = s->capitals && !is_shout(s) && !title;
     if (!is_shout(s) && !title)
         return;
     for (size_t i = 0; i < text->count; i++)
@@ -410,6 +430,7 @@ rm_status rm_guard_analyse(const rm_guard_words *words, rm_slice text, rm_arena 
     classify(s.out);
     drop_phrases(s.out);
     weigh_capitals(s.out, &s);
+    s.out->literal = is_literal(s.out);
     find_language(s.out, &s);
     count_negations(s.out);
     count_aspects(s.out);

@@ -33,6 +33,8 @@ enum {
     RM_GUARD__WH = 1U << 25,         /* what, who, when */
     RM_GUARD__DETERMINER = 1U << 24, /* may stand between a preposition and its noun */
     RM_GUARD__FILLER = 1U << 23,     /* dropped wherever it stands: please, um */
+    RM_GUARD__CAPITONYM = 1U << 26,  /* with a capital it means something else: polish, Polish */
+    RM_GUARD__LITERAL = 1U << 27,    /* who says it asks about letters: spell, uppercase */
     RM_GUARD__CURRENCY = 1U << 22,   /* a unit that may stand before its number */
 };
 
@@ -82,6 +84,7 @@ enum {
     RM_GUARD__RANK = 1U << 11,      /* a number's digits had th behind them */
     RM_GUARD__DATED = 1U << 12,     /* counts as a date */
     RM_GUARD__CAPITALS = 1U << 13,  /* capitals only, and more than one */
+    RM_GUARD__FIRST = 1U << 14,     /* begins a sentence: its first capital says nothing */
 };
 
 typedef struct rm_guard__token {
@@ -93,6 +96,7 @@ typedef struct rm_guard__token {
     uint16_t len;
     uint16_t flags;
     uint8_t gap;
+    uint8_t cases; /* bits of the first eight letters: capitals */
 } rm_guard__token;
 
 enum { RM_GUARD__PLAIN, RM_GUARD__ORDINAL_NUMBER, RM_GUARD__TEXTUAL };
@@ -106,6 +110,7 @@ typedef struct rm_guard__number {
 } rm_guard__number;
 
 typedef struct rm_guard__quote {
+    uint64_t raw;          /* hash of its bytes */
     uint16_t first, count; /* tokens */
 } rm_guard__quote;
 
@@ -131,7 +136,9 @@ struct rm_guard_text {
     uint16_t question;
     uint8_t language, script;
     bool invisible, control, noise, passive, becomes;
-    bool asks; /* its question word is one, no verb */
+    bool asks;    /* its question word is one, no verb */
+    bool careful; /* has capitals where they belong: neither all small, nor all capitals, nor a title */
+    bool literal; /* asks about its letters */
     uint64_t trigrams[RM_GUARD__TRIGRAM_WORDS];
 };
 

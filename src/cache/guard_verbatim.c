@@ -2,6 +2,8 @@
  * the hashes of a text are sorted, so that two texts compare in one pass. And what no language has. */
 #include "guard_scan.h"
 
+#define LAYOUT_LINES 3 /* fewer are a text that was pasted */
+
 /* ---- verbatim ---------------------------------------------------------------------------------------------------- */
 
 static void add_hash(scanner *s, uint64_t hash)
@@ -32,6 +34,13 @@ static bool is_inner(char c)
     return is_alpha(c) || (c >= '0' && c <= '9');
 }
 
+/* Bytes from `i` to the next slash, or to the end. */
+static size_t part_len(rm_slice word, size_t i)
+{
+    const char *slash = memchr(word.ptr + i, '/', word.len - i);
+    return slash ? (size_t)(slash - word.ptr) - i : word.len - i;
+}
+
 /* Whether the sign at `i` makes its word an identifier or an address. */
 static bool marks_code(rm_slice word, size_t i)
 {
@@ -54,9 +63,9 @@ static bool marks_code(rm_slice word, size_t i)
     case '}':
         return true;
     case '/':
-        return i == 0 && is_alpha(after);
-    case '.': /* main.c, example.com: a short end in lower case */
-        return is_inner(before) && after >= 'a' && after <= 'z' && word.len - i <= 5;
+        return (i == 0 && is_alpha(after)) || (i <= 2 && (before == '.' || before == '~'));
+    case '.': /* main.c, example.com, example.com/a: a short end in lower case */
+        return is_inner(before) && after >= 'a' && after <= 'z' && part_len(word, i + 1) <= 4;
     default:
         return false;
     }
@@ -72,9 +81,23 @@ static rm_slice trim_word(rm_slice word)
     return word;
 }
 
+/* getName, not iPhone or macOS: who writes those otherwise means the same. */
+static bool is_camel_case(rm_slice word)
+{
+    size_t i = 0;
+    while (i < word.len && word.ptr[i] >= 'a' && word.ptr[i] <= 'z')
+        i++;
+    return i >= 2 && i + 1 < word.len && word.ptr[i] >= 'A' && word.ptr[i] <= 'Z' && word.ptr[i + 1] >= 'a' &&
+           word.ptr[i + 1] <= 'z';
+}
+
 static void scan_raw_word(scanner *s, rm_slice word)
 {
     word = trim_word(word);
+    if (is_camel_case(word)) {
+        add_hash(s, rm_hash64(word));
+        return;
+    }
     bool dotted = word.len >= 3 && word.ptr[1] == '.'; /* e.g., U.S. */
     for (size_t i = 0; i < word.len; i++) {
         if (marks_code(word, i) && !(dotted && word.ptr[i] == '.')) {
@@ -115,9 +138,31 @@ static size_t scan_code(scanner *s, size_t at)
     return end;
 }
 
+/* In several lines of which some are indented, how far each is says what belongs to what. */
+static void scan_layout(scanner *s)
+{
+    rm_slice rest = s->text, line;
+    uint64_t indents = 0;
+    size_t lines = 0;
+    bool indented = false;
+    while (rm_slice_split(&rest, '\n', &line)) {
+        size_t n = 0;
+        while (n < line.len && is_space(line.ptr[n]))
+            n++;
+        if (n == line.len)
+            continue;
+        indented |= lines > 0 && n > 0;
+        indents = indents * 0x9e3779b97f4a7c15ULL + (lines > 0 ? n : 0) + 1;
+        lines++;
+    }
+    if (indented && lines >= LAYOUT_LINES)
+        add_hash(s, indents);
+}
+
 void rm_guard__scan_verbatim(scanner *s)
 {
     rm_slice text = s->text;
+    scan_layout(s);
     for (size_t at = 0; at < text.len;) {
         size_t from = at;
         if (text.ptr[at] == '`') {

@@ -64,6 +64,14 @@ static const struct row {
     {ROLE, RM_GUARD__INJECTED,
      "instruction instructions prompt prompts previous above prior rules guidelines system "
      "verbatim exactly only jailbreak"},
+    {ROLE, RM_GUARD__CAPITONYM,
+     "polish turkey china march may august job nice reading cork mobile rust swift go apple shell oracle mercury mark "
+     "rose will bill grant frank jack rob sue drew grace hope faith gene dale penny pearl amber violet lily daisy ivy "
+     "holly iris olive ginger basil java bath chad jersey pole lent mass orange target gap chase sprint edge brave "
+     "signal stripe square aids cat pet sap led rest soap ram dos lamp add sad sat act ace bash"},
+    {ROLE, RM_GUARD__LITERAL,
+     "uppercase lowercase capitalize capitalise capitalized capitalised spell spelled spelt spelling hash md5 sha "
+     "base64 checksum palindrome anagram"},
     {QUESTION, STOP | RM_GUARD__WH, "what whats | who whom whose | when | where | why | how | which"},
     {QUESTION, 0, "is are was were am | do does did | can could | should shall | will would | has have had | if"},
 

@@ -549,6 +549,20 @@ void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id)
     pthread_mutex_unlock(&semantic->lock);
 }
 
+void rm_semantic_withdraw(rm_semantic *semantic, rm_slice name_space, rm_semantic_decision *decision)
+{
+    if (decision->verdict != RM_VERDICT_HIT)
+        return;
+    decision->verdict = RM_VERDICT_AUDIT;
+    pthread_mutex_lock(&semantic->lock);
+    space *in = rm_semantic__space_of(semantic, name_space);
+    if (in) {
+        in->counts.served--;
+        rm_semantic__soil(semantic, &in->dirt);
+    }
+    pthread_mutex_unlock(&semantic->lock);
+}
+
 void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_semantic_decision *decision, bool right)
 {
     pthread_mutex_lock(&semantic->lock);
@@ -561,8 +575,8 @@ void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_s
     }
     if (in && e) {
         /* People tell of wrong answers sooner than of right ones, so the share of them says nothing of the risks. */
-        rm_evidence_learn(&in->evidence, semantic->prior, &e->group->offset, decision->features, decision->likely, right,
-                          0);
+        rm_evidence_learn(&in->evidence, semantic->prior, &e->group->offset, decision->features, decision->likely,
+                          right, 0);
         if (!right) {
             e->group->quarantine = QUARANTINE;
             if (decision->verdict == RM_VERDICT_HIT)

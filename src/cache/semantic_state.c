@@ -106,11 +106,8 @@ void rm_semantic_saved(rm_semantic *semantic, rm_slice name_space, bool shadow, 
 
 static rm_semantic__origin origin_of(const entry *e)
 {
-    return (rm_semantic__origin){.id = e->id,
-                                 .group = e->group->id,
-                                 .partition = e->partition,
-                                 .record = e->record,
-                                 .answer = e->group->text};
+    return (rm_semantic__origin){
+        .id = e->id, .group = e->group->id, .partition = e->partition, .record = e->record, .answer = e->group->text};
 }
 
 rm_status rm_semantic__get_origin(rm_semantic *semantic, uint64_t id, rm_semantic__origin *ret_origin)

@@ -110,7 +110,9 @@ const rm_config_option rm_config__options[] = {
     {"cache.semantic.mode", RM_KIND_CHOICE, 0, TOP(cache.semantic.mode), "shadow", NULL, NULL, modes,
      "answers to the same question in other words; shadow measures without serving"},
     {"cache.semantic.max_error", RM_KIND_SHARE, 0, TOP(cache.semantic.max_error), "0.01", "0", "1", NULL,
-     "largest share of wrong answers among those served"},
+     "share of all requests that may be answered wrongly by another question's answer"},
+    {"cache.semantic.audit", RM_KIND_SHARE, RESTART, TOP(cache.semantic.audit), "0.02", "0", "1", NULL,
+     "share of hits that the upstream is asked for all the same, to measure the error"},
     {"cache.semantic.model", RM_KIND_NAME, RESTART, TOP(cache.semantic.model), "all-minilm-l6-v2", NULL, NULL, NULL,
      "embedding model"},
 

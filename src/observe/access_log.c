@@ -113,6 +113,21 @@ static void put_what(rm_buf *out, const rm_receipt *r)
         PUT_TEXT(out, "service_tier", r->service_tier);
 }
 
+static void put_number(rm_buf *out, rm_slice head, double value)
+{
+    rm_buf_append_slice(out, head);
+    rm_buf_appendf(out, "%.4g", value);
+}
+
+static void put_semantic(rm_buf *out, const rm_receipt *r)
+{
+    PUT_TEXT(out, "semantic", r->semantic);
+    PUT_BOOL(out, "semantic_shadow", r->semantic_shadow);
+    put_number(out, RM_SLICE(",\"similarity\":"), r->similarity);
+    put_number(out, RM_SLICE(",\"risk\":"), r->risk);
+    put_number(out, RM_SLICE(",\"risk_limit\":"), r->risk_limit);
+}
+
 static void put_how(rm_buf *out, const rm_receipt *r)
 {
     PUT_U64(out, "status", (uint64_t)(r->status > 0 ? r->status : 0));
@@ -142,6 +157,8 @@ bool rm_observe__log_line(rm_observe__lines *lines, const rm_receipt *receipt, u
     put_stamp(lines, wall_ms);
     put_what(out, receipt);
     put_how(out, receipt);
+    if (receipt->semantic.len)
+        put_semantic(out, receipt);
     if (receipt->prompt.ptr)
         PUT_TEXT(out, "prompt", cut_body(receipt->prompt));
     if (receipt->answer.ptr)

@@ -94,6 +94,17 @@ static bool read_share(rm_slice value, rm_controls *controls)
     return rm_parse_double(value, &share) == RM_OK && share >= 0 && share <= 1;
 }
 
+static bool read_max_error(rm_slice value, rm_controls *controls)
+{
+    double share;
+
+    if (!read_share(value, controls) || rm_parse_double(value, &share) != RM_OK)
+        return false;
+    if (controls->max_error < 0 || share < controls->max_error)
+        controls->max_error = share;
+    return true;
+}
+
 static bool read_tier(rm_slice value, rm_controls *controls)
 {
     static const rm_slice tiers[] = {RM_SLICE("realtime"), RM_SLICE("flex"), RM_SLICE("batch"), RM_SLICE("auto")};
@@ -119,7 +130,7 @@ static const struct {
     {RM_SLICE("x-remora-cache"), read_cache},
     {RM_SLICE("x-remora-cache-ttl"), read_ttl},
     {RM_SLICE("x-remora-cache-namespace"), read_namespace},
-    {RM_SLICE("x-remora-max-error"), read_share},
+    {RM_SLICE("x-remora-max-error"), read_max_error},
     {RM_SLICE("x-remora-min-quality"), read_share},
     {RM_SLICE("x-remora-deadline"), read_deadline},
     {RM_SLICE("x-remora-tier"), read_tier},
@@ -167,7 +178,7 @@ static void take_body(const rm_body_cache *said, rm_controls *controls)
 
 rm_controls rm_policy_controls(const rm_http_head *head, const rm_request_info *info)
 {
-    rm_controls controls = {.ttl_ms = -1, .max_age_ms = -1, .stale_if_error_ms = -1};
+    rm_controls controls = {.ttl_ms = -1, .max_age_ms = -1, .stale_if_error_ms = -1, .max_error = -1};
 
     for (size_t i = 0; i < head->header_count; i++) {
         const rm_header *header = &head->headers[i];

@@ -14,7 +14,7 @@ static bool keep_echo(rm_exchange *exchange, const rm_request_info *info)
     return true;
 }
 
-static bool join(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key)
+bool rm_exchange__join(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key)
 {
     rm_flights *flights = exchange->worker->proxy->flights;
     if (!keep_echo(exchange, info) ||
@@ -22,6 +22,8 @@ static bool join(rm_exchange *exchange, const rm_request_info *info, const rm_ex
         exchange->echo = NULL;
         return false;
     }
+    if (exchange->state == RM_EXCHANGE_READING)
+        rm_exchange__move(exchange, RM_EXCHANGE_WAITING);
     exchange->merged = true;
     exchange->outcome = RM_OUTCOME_MERGED;
     exchange->reason = RM_REASON_MERGED;
@@ -43,7 +45,7 @@ static void begin(rm_exchange *exchange, const rm_fetch_plan *plan)
 {
     rm_fetch *fetch = NULL;
     rm_status status = rm_fetch__start(exchange->worker, plan, &fetch);
-    if (status == RM_EBUSY && join(exchange, plan->info, plan->key))
+    if (status == RM_EBUSY && rm_exchange__join(exchange, plan->info, plan->key))
         return;
     /* RM_EBUSY is no fault: the flight of this key takes no more. */
     if (status != RM_OK && status != RM_EBUSY)
@@ -65,7 +67,7 @@ void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, c
     const rm_decision *decision = &exchange->decision;
     exchange->upstream = rm_slice_cstr(upstream->name);
     bool merge = key && decision->merge;
-    if (merge && join(exchange, info, key))
+    if (merge && rm_exchange__join(exchange, info, key))
         return;
     rm_fetch_plan plan = {
         .exchange = exchange,

@@ -1,6 +1,6 @@
 /* One caller's request from its head to its settlement.
  *
- *   on_request: identify ─┬─ known path: read the body ── on_body_end: decode, decide, recall, dispatch
+ *   on_request: identify ─┬─ known path: read the body ── on_body_end: decode, decide, recall, inquire, dispatch
  *                         └─ any other: dispatch at once, the body flows up as it comes
  *   relay.c brings the answer; on_close: leave the flight, settle.
  *
@@ -12,7 +12,9 @@
 
 /* Which states may follow which. */
 static const uint8_t transitions[RM_EXCHANGE_STATE_COUNT] = {
-    [RM_EXCHANGE_READING] = 1 << RM_EXCHANGE_UPLOADING | 1 << RM_EXCHANGE_WAITING | 1 << RM_EXCHANGE_DONE,
+    [RM_EXCHANGE_READING] =
+        1 << RM_EXCHANGE_RECALLING | 1 << RM_EXCHANGE_UPLOADING | 1 << RM_EXCHANGE_WAITING | 1 << RM_EXCHANGE_DONE,
+    [RM_EXCHANGE_RECALLING] = 1 << RM_EXCHANGE_WAITING | 1 << RM_EXCHANGE_DONE,
     [RM_EXCHANGE_UPLOADING] = 1 << RM_EXCHANGE_WAITING | 1 << RM_EXCHANGE_RELAYING | 1 << RM_EXCHANGE_DONE,
     [RM_EXCHANGE_WAITING] = 1 << RM_EXCHANGE_RELAYING | 1 << RM_EXCHANGE_DONE,
     [RM_EXCHANGE_RELAYING] = 1 << RM_EXCHANGE_DONE,
@@ -325,6 +327,18 @@ static bool refuse_bad_header(rm_exchange *exchange, const rm_controls *controls
     return true;
 }
 
+void rm_exchange__ask_upstream(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                               const rm_config_upstream *upstream, const rm_exact_key *key)
+{
+    if (controls->only_if_cached) {
+        rm_exchange__fail(exchange, 504, "cache_miss",
+                          "The answer is not in the cache, and only-if-cached was asked for.");
+        return;
+    }
+    rm_exchange__move(exchange, RM_EXCHANGE_WAITING);
+    rm_exchange__dispatch(exchange, info, upstream, key);
+}
+
 static void answer(rm_exchange *exchange, rm_arena *scratch)
 {
     const rm_config *config = exchange->generation->config;
@@ -354,13 +368,10 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
     rm_exact_key key = {0};
     if (info && rm_exchange__recall(exchange, info, &controls, exchange->upstream, scratch, &key))
         return;
-    if (controls.only_if_cached) {
-        rm_exchange__fail(exchange, 504, "cache_miss",
-                          "The answer is not in the cache, and only-if-cached was asked for.");
+    rm_inquiry_plan plan = {.info = info, .controls = &controls, .upstream = upstream, .key = &key, .scratch = scratch};
+    if (info && exchange->has_key && rm_inquiry__begin(exchange, &plan))
         return;
-    }
-    rm_exchange__move(exchange, RM_EXCHANGE_WAITING);
-    rm_exchange__dispatch(exchange, info, upstream, exchange->has_key ? &key : NULL);
+    rm_exchange__ask_upstream(exchange, info, &controls, upstream, exchange->has_key ? &key : NULL);
 }
 
 static void on_body_end(void *user)
@@ -455,7 +466,10 @@ static void on_close(void *user, rm_status why)
     }
     if (exchange->bears && !exchange->claimed)
         bear_cost(exchange);
+    rm_inquiry__leave(exchange);
     rm_exchange__settle(exchange);
+    rm_inquiry__unref(exchange->inquiry);
+    exchange->inquiry = NULL;
     if (exchange->borrower)
         rm_fetch__lender_gone(exchange->borrower, exchange->req);
     exchange->borrower = NULL;

@@ -69,6 +69,7 @@ static void finish(rm_fetch *fetch)
     rm_blob_unref(fetch->body);
     rm_sse_parser_deinit(&fetch->sse);
     rm_blob_unref(fetch->canonical);
+    rm_inquiry__unref(fetch->inquiry);
     gather_end(fetch);
     rm_list_remove(&fetch->link);
     rm_arena_deinit(&fetch->own);
@@ -578,8 +579,10 @@ rm_status rm_fetch__start(rm_worker *worker, const rm_fetch_plan *plan, rm_fetch
         return status;
     }
     fetch->led = plan->subscribe;
-    if (fetch->led)
+    if (fetch->led) {
+        fetch->inquiry = rm_inquiry__ref(plan->exchange->inquiry);
         rm_flight_join_first(fetch->flight, &plan->exchange->subscriber);
+    }
     *ret_fetch = fetch;
     return RM_OK;
 }

@@ -3,6 +3,7 @@
  *   worker      one a loop: listener, upstream clients, store reader, counters
  *   generation  one configuration in use on a worker; freed when its last exchange and fetch are done
  *   exchange    one caller's request                                             (identify … relay, settle)
+ *   inquiry     what the semantic cache is asked for an exchange, and learns from a fetch
  *   fetch       one upstream call and the flight that carries its answer to the exchanges that wait for it
  */
 #ifndef REMORA_PROXY_INTERNAL_H
@@ -15,6 +16,7 @@
 
 typedef struct rm_exchange rm_exchange;
 typedef struct rm_fetch rm_fetch;
+typedef struct rm_inquiry rm_inquiry;
 
 typedef struct rm_generation {
     rm_worker *worker;
@@ -57,7 +59,7 @@ struct rm_worker {
     bool flush_posted;
     rm_exchange *spare; /* freed exchanges */
     unsigned spare_count;
-    unsigned exchanges, fetches, generations;
+    unsigned exchanges, fetches, inquiries, generations;
     rm_link fetch_list;
     _Atomic unsigned connections_seen, calls_seen; /* for the gauges, written here only */
     rm_tenant_memo *memo;
@@ -93,8 +95,9 @@ typedef struct rm_answer_head {
     rm_header *headers; /* end-to-end ones that are passed on */
     rm_slice text; /* the model as the answer names it (empty: not known when the head had to go), or the failure */
     /* At the end. */
-    _Atomic bool cost_claimed; /* somebody bears the cost: its leader, else the first to claim; for others it was saved */
-    double cost_usd;           /* negative: unknown */
+    _Atomic bool
+        cost_claimed; /* somebody bears the cost: its leader, else the first to claim; for others it was saved */
+    double cost_usd;  /* negative: unknown */
     rm_usage usage;
     char service_tier[24];
     uint64_t upstream_ns;
@@ -109,9 +112,10 @@ static inline rm_answer_head *rm_answer_head_of(rm_blob *blob)
 
 /* ---- exchange ---------------------------------------------------------------------------------------------------- */
 
-/* READING -> (UPLOADING | WAITING) -> RELAYING -> DONE; every state may go to DONE. */
+/* READING -> (UPLOADING | [RECALLING ->] WAITING) -> RELAYING -> DONE; every state may go to DONE. */
 typedef enum rm_exchange_state {
     RM_EXCHANGE_READING = 0, /* the request's body is coming */
+    RM_EXCHANGE_RECALLING,   /* for the semantic cache */
     RM_EXCHANGE_UPLOADING,   /* an unknown path: body flows to the upstream, the answer may flow already */
     RM_EXCHANGE_WAITING,     /* for the flight's head */
     RM_EXCHANGE_RELAYING,    /* head is sent */
@@ -146,13 +150,14 @@ struct rm_exchange {
     bool stream, include_usage, known; /* known: a request that could be decoded */
     rm_fetch *fetch;                   /* whose upload this exchange feeds; NULL once either is done */
     rm_fetch *borrower;                /* what it needs lies in the request's arena; NULL once it is done */
+    rm_inquiry *inquiry;               /* NULL: the semantic cache has nothing to do with it */
     rm_subscriber subscriber;
     rm_blob *head; /* the flight's, referenced */
     rm_echo *echo; /* merged: what the answer must repeat of this request; NULL: nothing */
     rm_key128 key; /* the exact one, with has_key */
     bool has_key, retried;
     bool merged, claimed, collecting, closed, relaying_now;
-    bool bears; /* leads the flight, and was still there when its cost was known */
+    bool bears;       /* leads the flight, and was still there when its cost was known */
     rm_buf collected; /* the answer in the other form than the caller's */
     rm_timer silence;
     uint64_t last_write_ms;
@@ -169,6 +174,7 @@ struct rm_exchange {
     rm_usage usage;
     char service_tier[24];
     double cost_usd, saved_usd;
+    bool semantic; /* served by the semantic cache */
     uint64_t request_bytes, response_bytes, first_byte_ns, upstream_ns;
     unsigned tries;
     rm_blob *log_prompt; /* with log.bodies only */
@@ -201,11 +207,44 @@ void rm_exchange__settle(rm_exchange *exchange);
 /* recall.c: answers from the cache; true: it was answered. *ret_key is made where the request has one (has_key). */
 bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
                          rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key);
+/* What the answer depends on beside the body: the query, and headers that choose a version or an account. RM_ENOMEM. */
+rm_status rm_exchange__variant(const rm_http_head *head, rm_arena *arena, rm_slice *ret_variant) RM_WARN_UNUSED;
+/* The answer kept under this key, for another request. False: it is not there, too old, or cannot be rendered. */
+bool rm_exchange__serve_kept(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                             rm_key128 key, double *ret_saved_usd);
 bool rm_exchange__serve_stale(rm_exchange *exchange); /* the upstream failed: true if a stale answer went out */
 
 /* dispatch.c: joins a flight or begins a fetch. */
 void rm_exchange__dispatch(rm_exchange *exchange, const rm_request_info *info, const rm_config_upstream *upstream,
                            const rm_exact_key *key);
+/* Joins the flight of this key, if there is one. */
+bool rm_exchange__join(rm_exchange *exchange, const rm_request_info *info, const rm_exact_key *key);
+/* exchange.c: the caches have nothing for it. */
+void rm_exchange__ask_upstream(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                               const rm_config_upstream *upstream, const rm_exact_key *key);
+
+/* ---- inquiry.c: the semantic cache's part in a request ----------------------------------------------------------- */
+
+/* Everything of a decoded request that the step after the exact cache needs. */
+typedef struct rm_inquiry_plan {
+    const rm_request_info *info;
+    const rm_controls *controls;
+    const rm_config_upstream *upstream;
+    const rm_exact_key *key;
+    rm_arena *scratch; /* that all this lies in; taken over where the exchange has to wait */
+} rm_inquiry_plan;
+/* Asks the semantic cache, where configuration and request let it. True: the exchange waits for it (RECALLING) and goes on by
+ * itself; false: it goes on now, with or without exchange->inquiry, which then only learns. */
+bool rm_inquiry__begin(rm_exchange *exchange, const rm_inquiry_plan *plan);
+/* The exchange is over. */
+void rm_inquiry__leave(rm_exchange *exchange);
+rm_inquiry *rm_inquiry__ref(rm_inquiry *inquiry); /* NULL is fine */
+void rm_inquiry__unref(rm_inquiry *inquiry);
+/* What the upstream answered, and what that cost; `kept`: it is in the store now. */
+void rm_inquiry__answered(rm_inquiry *inquiry, rm_op op, bool events, rm_slice content, double cost_usd, bool kept);
+/* NULL: nothing was decided (yet). */
+const rm_semantic_decision *rm_inquiry__decision(const rm_inquiry *inquiry);
+bool rm_inquiry__is_shadow(const rm_inquiry *inquiry);
 bool rm_exchange__again(rm_exchange *exchange);               /* exchange.c; false: it cannot be tried once more */
 void rm_exchange__reserve(rm_worker *worker, unsigned count); /* so many spares, as memory allows */
 
@@ -267,7 +306,8 @@ struct rm_fetch {
     bool lost;        /* for want of memory: what came cannot go on */
     bool facts_final; /* the head's facts were published with the usage chunk */
     rm_key128 key;
-    rm_blob *canonical; /* with `store` */
+    rm_blob *canonical;  /* with `store` */
+    rm_inquiry *inquiry; /* learns from the answer; NULL: nobody does */
     rm_key128 tenant;
     rm_slice requested_model, name_space, content_type;
     uint64_t ttl_ms;

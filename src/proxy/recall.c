@@ -15,7 +15,9 @@ static void reply_kept(rm_exchange *exchange, rm_outcome outcome, rm_slice type,
     rm_reply_head reply;
     rm_reply__init(&reply);
     exchange->outcome = outcome;
-    exchange->reason = outcome == RM_OUTCOME_STALE ? RM_REASON_STALE : RM_REASON_HIT;
+    exchange->reason = outcome == RM_OUTCOME_STALE ? RM_REASON_STALE
+                       : exchange->semantic        ? RM_REASON_SEMANTIC
+                                                   : RM_REASON_HIT;
     exchange->cost_usd = 0;
     rm_reply__add(&reply, RM_SLICE("Content-Type"), type);
     if (exchange->stream)
@@ -116,8 +118,7 @@ static bool serve(rm_exchange *exchange, const rm_request_info *info, const rm_e
     return true;
 }
 
-/* What the answer depends on beside the body: the query, and headers that choose a version or an account. */
-static rm_status variant_of(const rm_http_head *head, rm_arena *arena, rm_slice *ret_variant)
+rm_status rm_exchange__variant(const rm_http_head *head, rm_arena *arena, rm_slice *ret_variant)
 {
     static const char *const names[] = {"anthropic-version", "anthropic-beta", "openai-beta", "openai-organization",
                                         "openai-project"};
@@ -142,6 +143,29 @@ static rm_status variant_of(const rm_http_head *head, rm_arena *arena, rm_slice 
     return RM_OK;
 }
 
+/* A record is only asked for by a key that the semantic cache has kept: what it was asked with is not this request. */
+bool rm_exchange__serve_kept(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                             rm_key128 key, double *ret_saved_usd)
+{
+    rm_worker *worker = exchange->worker;
+    uint64_t now_ms = rm_proxy__wall_ms();
+    rm_record record;
+    rm_freshness freshness;
+    if (!worker->reader || rm_store_get(worker->reader, key, &record) != RM_OK)
+        return false;
+    rm_slice content;
+    bool served = rm_exact_is_fresh(exchange->generation->config, controls, &record, now_ms, &freshness) &&
+                  freshness == RM_FRESH && render(exchange, info, &record, now_ms, &content);
+    if (served) {
+        exchange->semantic = true;
+        *ret_saved_usd = record.cost_usd;
+        take_facts(exchange, &record);
+        reply_kept(exchange, RM_OUTCOME_HIT, media_type(exchange, &record), content, age_s_of(&record, now_ms));
+    }
+    rm_store_release(worker->reader);
+    return served;
+}
+
 static void refuse_key(rm_exchange *exchange, rm_status status)
 {
     exchange->outcome = RM_OUTCOME_BYPASS;
@@ -160,7 +184,7 @@ bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, con
     if (!decision->lookup && !decision->store && !decision->merge)
         return false;
     rm_slice variant;
-    rm_status status = variant_of(rm_req_head(exchange->req), scratch, &variant);
+    rm_status status = rm_exchange__variant(rm_req_head(exchange->req), scratch, &variant);
     if (status == RM_OK)
         status = rm_exact_key_make(info, upstream, &exchange->tenant, controls->name_space, variant, scratch, ret_key);
     if (status != RM_OK) {

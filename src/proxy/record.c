@@ -1,7 +1,7 @@
 /* What becomes of a finished answer: a record in the cache, if it may be kept. */
 #include "proxy_internal.h"
 
-static void keep(rm_fetch *fetch, rm_record_form form, rm_slice content)
+static bool keep(rm_fetch *fetch, rm_record_form form, rm_slice content)
 {
     rm_worker *worker = fetch->worker;
     const rm_config *config = fetch->generation->config;
@@ -29,18 +29,27 @@ static void keep(rm_fetch *fetch, rm_record_form form, rm_slice content)
     rm_status status = rm_store_put(worker->proxy->store, &record);
     if (status != RM_OK)
         rm_observer_fault(worker->observer, RM_STAGE_STORE);
+    return status == RM_OK;
 }
 
-static bool may_keep(const rm_fetch *fetch, bool stream)
+/* A whole answer that could be kept: it is, where it may be, and teaches the semantic cache. */
+static void take(rm_fetch *fetch, rm_record_form form, rm_slice content)
 {
-    return fetch->store && fetch->worker->proxy->store &&
+    bool kept = fetch->store && fetch->worker->proxy->store && keep(fetch, form, content);
+    if (fetch->inquiry)
+        rm_inquiry__answered(fetch->inquiry, fetch->op, form == RM_RECORD_EVENTS, content, rm_fetch__cost(fetch), kept);
+}
+
+static bool is_wanted(const rm_fetch *fetch, bool stream)
+{
+    return ((fetch->store && fetch->worker->proxy->store) || fetch->inquiry) &&
            rm_exact_storable(fetch->generation->config, fetch->status, &fetch->answer, stream);
 }
 
 void rm_fetch__record_body(rm_fetch *fetch, rm_slice body)
 {
-    if (may_keep(fetch, false))
-        keep(fetch, RM_RECORD_BODY, body);
+    if (is_wanted(fetch, false))
+        take(fetch, RM_RECORD_BODY, body);
 }
 
 typedef struct gathering {
@@ -72,14 +81,14 @@ static bool is_whole(rm_fetch *fetch, rm_slice events)
 
 void rm_fetch__record_events(rm_fetch *fetch)
 {
-    if (!may_keep(fetch, true))
+    if (!is_wanted(fetch, true))
         return;
     fetch->stored = true;
     gathering all = {.op = fetch->op};
     rm_buf_init(&all.text, RM_STORE_RECORD_BYTES_MAX);
     bool whole = rm_flight_play(fetch->flight, gather, &all);
     if (whole && is_whole(fetch, rm_buf_slice(&all.text)))
-        keep(fetch, RM_RECORD_EVENTS, rm_buf_slice(&all.text));
+        take(fetch, RM_RECORD_EVENTS, rm_buf_slice(&all.text));
     else if (all.text.status != RM_OK)
         rm_observer_fault(fetch->worker->observer, RM_STAGE_RECORD);
     rm_buf_deinit(&all.text);

@@ -1,4 +1,6 @@
 /* What callers are sent: end-to-end headers of the answer, then what Remora has to say about it. */
+#include <stdio.h>
+
 #include "proxy_internal.h"
 
 void rm_reply__init(rm_reply_head *reply)
@@ -47,11 +49,21 @@ void rm_reply__add_usd(rm_reply_head *reply, rm_slice name, double usd)
         add_text(reply, name, text.ptr, text.len);
 }
 
+static void add_similarity(rm_reply_head *reply, double similarity)
+{
+    char text[16];
+    int len = snprintf(text, sizeof text, "%.4f", similarity);
+    add_text(reply, RM_SLICE("x-remora-similarity"), text, (size_t)len);
+}
+
 void rm_reply__add_remora(rm_reply_head *reply, const rm_exchange *exchange, bool with_cost)
 {
     rm_reply__add(reply, RM_SLICE("x-remora-cache"), rm_slice_cstr(rm_outcome_name(exchange->outcome)));
     if (exchange->outcome == RM_OUTCOME_HIT || exchange->outcome == RM_OUTCOME_STALE)
-        rm_reply__add(reply, RM_SLICE("x-remora-cache-kind"), RM_SLICE("exact"));
+        rm_reply__add(reply, RM_SLICE("x-remora-cache-kind"),
+                      exchange->semantic ? RM_SLICE("semantic") : RM_SLICE("exact"));
+    if (exchange->semantic)
+        add_similarity(reply, (double)rm_inquiry__decision(exchange->inquiry)->similarity);
     if (exchange->model.len)
         rm_reply__add(reply, RM_SLICE("x-remora-model"), exchange->model);
     rm_reply__add(reply, RM_SLICE("x-remora-route"), RM_SLICE("reason=off"));

@@ -36,5 +36,13 @@ void rm_exchange__settle(rm_exchange *exchange)
         .prompt = rm_blob_slice(exchange->log_prompt),
         .answer = rm_buf_slice(&exchange->log_answer),
     };
+    const rm_semantic_decision *decision = rm_inquiry__decision(exchange->inquiry);
+    if (decision) {
+        receipt.semantic = rm_slice_cstr(rm_verdict_name(decision->verdict));
+        receipt.semantic_shadow = rm_inquiry__is_shadow(exchange->inquiry);
+        receipt.similarity = decision->candidate ? (double)decision->similarity : 0;
+        receipt.risk = decision->risk;
+        receipt.risk_limit = decision->limit;
+    }
     rm_observer_settle(worker->observer, &receipt, rm_proxy__wall_ms());
 }

@@ -35,6 +35,7 @@ void rm_settings_unref(rm_settings *settings)
     while (settings->local_count)
         rm_local_model_unref(settings->locals[--settings->local_count]);
     rm_free(settings->locals);
+    rm_local_model_unref(settings->semantic);
     rm_free(settings);
 }
 
@@ -270,7 +271,7 @@ void rm_proxy__worker_check_idle(rm_worker *worker)
     if (worker->draining && worker->exchanges == 0 && worker->fetches == 0)
         report_drained(worker);
     if (worker->closing && worker->listener_closed && !worker->flush_posted && worker->exchanges == 0 &&
-        worker->fetches == 0 && worker->generations == 0) {
+        worker->fetches == 0 && worker->inquiries == 0 && worker->generations == 0) {
         worker->closing = false;
         worker_free(worker);
     }

@@ -1,0 +1,67 @@
+/* L3: the semantic cache as a thing that lasts: what semantic.h decides and learns, kept in the store.
+ *
+ *     a record of the exact cache ── annex: its question, vector and answer's signature      gone with the record
+ *     notes: evidence, quarantine, confirmations, witnesses                                   written within a second
+ *     vectors in an index, in memory; a snapshot of it, so that a start need not build it anew
+ *
+ * An entry is served only where the store still has its annex and record. The slow work (loading, training, storing what has
+ * changed, looking for what is gone) is done by the owner's thread in rm_keeper_tend; requests wait for none of it. */
+#ifndef REMORA_KEEPER_H
+#define REMORA_KEEPER_H
+
+#include "remora/semantic.h"
+#include "remora/store.h"
+
+typedef struct rm_keeper rm_keeper;
+
+typedef struct rm_keeper_options {
+    rm_store *store;         /* outlives this */
+    const char *model;       /* of the vectors, for the shipped prior */
+    const char *fingerprint; /* of all that makes them; entries of another are not loaded. Copied */
+    uint32_t dimensions;
+    const char *snapshot; /* the index's file; NULL: none. Copied */
+    double audit_share;   /* as in rm_semantic_options, and what follows too */
+    uint64_t seed;
+    uint32_t guards_ignored;
+} rm_keeper_options;
+
+/* RM_ENOMEM, RM_EIO. Any thread. */
+rm_status rm_keeper_create(const rm_keeper_options *options, rm_keeper **ret_keeper) RM_WARN_UNUSED;
+/* Stores what has changed. Nobody else may be inside. NULL is fine. */
+void rm_keeper_destroy(rm_keeper *keeper);
+/* For its counts and namespaces. */
+rm_semantic *rm_keeper_semantic(rm_keeper *keeper);
+rm_index_stats rm_keeper_index_stats(rm_keeper *keeper); /* any thread */
+
+/* As rm_semantic_decide. RM_EBUSY: not loaded yet; the request is a miss. Any thread. */
+rm_status rm_keeper_decide(rm_keeper *keeper, const rm_semantic_ask *ask,
+                           rm_semantic_decision *ret_decision) RM_WARN_UNUSED;
+/* As rm_semantic_learn; with `keep` the record ask->record, which was put before this, becomes an entry. RM_EBUSY: not loaded
+ * yet, or the store's queue is full. Any thread. */
+rm_status rm_keeper_learn(rm_keeper *keeper, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
+                          const rm_semantic_answer *answer, bool keep) RM_WARN_UNUSED;
+/* An entry whose record was not found. Any thread. */
+void rm_keeper_forget(rm_keeper *keeper, rm_key128 partition, uint64_t id);
+
+/* The next piece of slow work, up to about 50 ms or one round of training. *ret_more: call again at once; else in about 100 ms.
+ * One thread, the same each time. A failure harms nothing and is tried again. */
+rm_status rm_keeper_tend(rm_keeper *keeper, bool *ret_more) RM_WARN_UNUSED;
+
+/* ---- receipts ---------------------------------------------------------------------------------------------------- */
+
+/* One of the latest RM_SEMANTIC_RECEIPTS_MAX decisions, by the request's x-remora-id. */
+typedef struct rm_semantic_receipt {
+    char id[33];
+    char name_space[RM_NAMESPACE_BYTES_MAX + 1];
+    bool shadow;
+    double max_error;
+    uint64_t decided_ms; /* Unix */
+    rm_semantic_decision decision;
+} rm_semantic_receipt;
+
+/* Any thread. Without memory it is not kept. */
+void rm_keeper_add_receipt(rm_keeper *keeper, const rm_semantic_receipt *receipt);
+/* RM_ENOTFOUND. Any thread. */
+rm_status rm_keeper_get_receipt(rm_keeper *keeper, rm_slice id, rm_semantic_receipt *ret_receipt) RM_WARN_UNUSED;
+
+#endif

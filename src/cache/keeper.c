@@ -1,0 +1,451 @@
+/* The semantic cache and the store; keeper.h says what belongs where.
+ *
+ *     create ── loading: annexes, in pieces ── notes ── ready ── tend: store notes, maintain the index, look for what is gone
+ */
+#include "remora/keeper.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "semantic_internal.h"
+
+#define ANNEX_VERSION 1
+#define LOAD_ENTRIES  2048 /* in one piece */
+#define SWEEP_ENTRIES 512
+#define NOTES_MAX     256 /* in one commit */
+#define NOTES_BYTES   (8 * RM_MIB)
+#define READERS_MAX   64 /* that wait for the next caller */
+#define VECTOR_SCALE  32767.0F
+
+typedef enum phase { LOADING_ANNEXES = 0, LOADING_NOTES, READY } phase;
+
+struct rm_keeper {
+    rm_store *store;
+    rm_index *index;
+    rm_semantic *semantic;
+    uint32_t dimensions;
+    uint64_t fingerprint;
+    char *snapshot;
+    _Atomic uint64_t next_id;
+    _Atomic int phase;
+    uint64_t loaded_to; /* annexes up to this id are loaded */
+    uint64_t last_id;   /* the highest that there was at the start */
+    size_t sweep_cursor;
+    /* What could not be stored yet. */
+    rm_buf note_bytes;
+    rm_store_note notes[NOTES_MAX];
+    size_t note_count;
+    pthread_mutex_t lock; /* guards all below */
+    rm_store_reader *readers[READERS_MAX];
+    unsigned reader_count;
+    rm_semantic_receipt *receipts; /* a ring; NULL: none yet */
+    uint64_t receipt_count;
+};
+
+/* ---- readers ----------------------------------------------------------------------------------------------------- */
+
+static rm_status take_reader(rm_keeper *keeper, rm_store_reader **ret_reader)
+{
+    rm_store_reader *reader = NULL;
+
+    pthread_mutex_lock(&keeper->lock);
+    if (keeper->reader_count)
+        reader = keeper->readers[--keeper->reader_count];
+    pthread_mutex_unlock(&keeper->lock);
+    if (!reader)
+        return rm_store_reader_create(keeper->store, ret_reader);
+    *ret_reader = reader;
+    return RM_OK;
+}
+
+static void give_reader(rm_keeper *keeper, rm_store_reader *reader)
+{
+    rm_store_release(reader);
+    pthread_mutex_lock(&keeper->lock);
+    bool kept = keeper->reader_count < READERS_MAX;
+    if (kept)
+        keeper->readers[keeper->reader_count++] = reader;
+    pthread_mutex_unlock(&keeper->lock);
+    if (!kept)
+        rm_store_reader_destroy(reader);
+}
+
+/* ---- annexes ----------------------------------------------------------------------------------------------------- */
+
+/* Then `dimensions` numbers of 16 bits, scaled, and the text. The store has a checksum over it. */
+typedef struct annex_head {
+    uint16_t version;
+    uint8_t word, reserved;
+    uint32_t dimensions, text_len;
+    uint64_t fingerprint, group;
+    rm_key128 partition, normal, json, numbers;
+} annex_head;
+
+static bool read_head(rm_slice bytes, annex_head *ret_head)
+{
+    if (bytes.len < sizeof(*ret_head))
+        return false;
+    memcpy(ret_head, bytes.ptr, sizeof(*ret_head));
+    return ret_head->version == ANNEX_VERSION &&
+           bytes.len == sizeof(*ret_head) + ret_head->dimensions * sizeof(int16_t) + ret_head->text_len;
+}
+
+/* Scaled to length 1, as far as 16 bits have lost it. */
+static void read_vector(rm_slice bytes, uint32_t dimensions, float *ret_vector)
+{
+    const char *at = bytes.ptr + sizeof(annex_head);
+    float sum = 0;
+
+    for (uint32_t i = 0; i < dimensions; i++) {
+        int16_t scaled;
+        memcpy(&scaled, at + i * sizeof(scaled), sizeof(scaled));
+        ret_vector[i] = (float)scaled / VECTOR_SCALE;
+        sum += ret_vector[i] * ret_vector[i];
+    }
+    float factor = sum > 0 ? 1 / sqrtf(sum) : 0;
+    for (uint32_t i = 0; i < dimensions; i++)
+        ret_vector[i] *= factor;
+}
+
+static rm_slice text_of(rm_slice bytes, const annex_head *head)
+{
+    return rm_slice_make(bytes.ptr + bytes.len - head->text_len, head->text_len);
+}
+
+static rm_status put_annex(rm_keeper *keeper, const rm_semantic_ask *ask, uint64_t id)
+{
+    rm_semantic__origin origin;
+    rm_buf bytes;
+    rm_status status = rm_semantic__get_origin(keeper->semantic, id, &origin);
+
+    if (status)
+        return status;
+    annex_head head = {.version = ANNEX_VERSION,
+                       .word = origin.answer.word,
+                       .dimensions = keeper->dimensions,
+                       .text_len = (uint32_t)ask->text.len,
+                       .fingerprint = keeper->fingerprint,
+                       .group = origin.group,
+                       .partition = origin.partition,
+                       .normal = origin.answer.normal,
+                       .json = origin.answer.json,
+                       .numbers = origin.answer.numbers};
+    rm_buf_init(&bytes, RM_STORE_ANNEX_BYTES_MAX);
+    rm_buf_append(&bytes, &head, sizeof(head));
+    for (uint32_t i = 0; i < keeper->dimensions; i++) {
+        int16_t scaled = (int16_t)lrintf(fmaxf(fminf(ask->vector[i], 1), -1) * VECTOR_SCALE);
+        rm_buf_append(&bytes, &scaled, sizeof(scaled));
+    }
+    rm_buf_append_slice(&bytes, ask->text);
+    status = bytes.status ? bytes.status : rm_store_put_annex(keeper->store, ask->record, id, rm_buf_slice(&bytes));
+    rm_buf_deinit(&bytes);
+    return status;
+}
+
+/* rm_semantic_text */
+static rm_status read_text(uint64_t id, rm_buf *out, void *user)
+{
+    rm_keeper *keeper = user;
+    rm_store_reader *reader;
+    annex_head head;
+    rm_key128 record;
+    rm_slice bytes;
+    rm_status status = take_reader(keeper, &reader);
+
+    if (status)
+        return status;
+    status = rm_store_get_annex(reader, id, &record, &bytes);
+    if (status == RM_OK && !read_head(bytes, &head))
+        status = RM_ENOTFOUND;
+    if (status == RM_OK)
+        status = rm_buf_append_slice(out, text_of(bytes, &head));
+    give_reader(keeper, reader);
+    return status == RM_ECORRUPT || status == RM_EIO ? RM_ENOTFOUND : status;
+}
+
+/* rm_index_fetch */
+static rm_status fetch_vector(uint64_t id, float *ret_vector, void *user)
+{
+    rm_keeper *keeper = user;
+    rm_store_reader *reader;
+    annex_head head;
+    rm_key128 record;
+    rm_slice bytes;
+    rm_status status = take_reader(keeper, &reader);
+
+    if (status)
+        return status;
+    status = rm_store_get_annex(reader, id, &record, &bytes);
+    if (status == RM_OK && (!read_head(bytes, &head) || head.dimensions != keeper->dimensions))
+        status = RM_ENOTFOUND;
+    if (status == RM_OK)
+        read_vector(bytes, keeper->dimensions, ret_vector);
+    give_reader(keeper, reader);
+    return status == RM_ECORRUPT ? RM_ENOTFOUND : status;
+}
+
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
+
+static bool ready(rm_keeper *keeper)
+{
+    return atomic_load_explicit(&keeper->phase, memory_order_acquire) == READY;
+}
+
+rm_status rm_keeper_decide(rm_keeper *keeper, const rm_semantic_ask *ask, rm_semantic_decision *ret_decision)
+{
+    return ready(keeper) ? rm_semantic_decide(keeper->semantic, ask, ret_decision) : RM_EBUSY;
+}
+
+rm_status rm_keeper_learn(rm_keeper *keeper, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
+                          const rm_semantic_answer *answer, bool keep)
+{
+    if (!ready(keeper))
+        return RM_EBUSY;
+    uint64_t id = keep ? atomic_fetch_add(&keeper->next_id, 1) : UINT64_MAX;
+    rm_status status = rm_semantic_learn(keeper->semantic, ask, decision, answer, id);
+    if (!keep || status)
+        return status;
+    status = put_annex(keeper, ask, id);
+    if (status)
+        rm_semantic_forget(keeper->semantic, ask->partition, id);
+    return status;
+}
+
+void rm_keeper_forget(rm_keeper *keeper, rm_key128 partition, uint64_t id)
+{
+    rm_semantic_forget(keeper->semantic, partition, id);
+}
+
+rm_semantic *rm_keeper_semantic(rm_keeper *keeper)
+{
+    return keeper->semantic;
+}
+
+rm_index_stats rm_keeper_index_stats(rm_keeper *keeper)
+{
+    return rm_index_get_stats(keeper->index);
+}
+
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
+
+typedef struct loading {
+    rm_keeper *keeper;
+    float *vector;
+    rm_status status;
+} loading;
+
+static bool load_annex(uint64_t id, rm_key128 record, rm_slice bytes, void *user)
+{
+    loading *to = user;
+    rm_keeper *keeper = to->keeper;
+    annex_head head;
+
+    if (!read_head(bytes, &head) || head.fingerprint != keeper->fingerprint || head.dimensions != keeper->dimensions)
+        return true;
+    rm_semantic__origin origin = {
+        .id = id,
+        .group = head.group,
+        .partition = head.partition,
+        .record = record,
+        .answer = {.normal = head.normal, .json = head.json, .numbers = head.numbers, .word = head.word != 0}};
+    read_vector(bytes, head.dimensions, to->vector);
+    rm_status status = rm_semantic__restore(keeper->semantic, &origin, to->vector);
+    if (status == RM_ENOMEM)
+        to->status = status;
+    return to->status == RM_OK;
+}
+
+static rm_status load_annexes(rm_keeper *keeper)
+{
+    loading to = {.keeper = keeper, .vector = rm_alloc(keeper->dimensions * sizeof(float))};
+    uint64_t last = keeper->loaded_to;
+
+    if (!to.vector)
+        return RM_ENOMEM;
+    rm_status status = rm_store_scan_annexes(keeper->store, last, LOAD_ENTRIES, load_annex, &to, &last);
+    rm_free(to.vector);
+    if (status || to.status)
+        return status ? status : to.status;
+    if (last == keeper->loaded_to || last >= keeper->last_id)
+        atomic_store_explicit(&keeper->phase, LOADING_NOTES, memory_order_release);
+    keeper->loaded_to = last;
+    return RM_OK;
+}
+
+/* Notes of what is gone are deleted with the next that are stored. */
+static bool load_note(const rm_store_note *note, void *user)
+{
+    rm_keeper *keeper = user;
+
+    if (rm_semantic__restore_note(keeper->semantic, note) == RM_ENOTFOUND && keeper->note_count < NOTES_MAX)
+        keeper->notes[keeper->note_count++] = (rm_store_note){.name = note->name};
+    return true;
+}
+
+static rm_status load_notes(rm_keeper *keeper)
+{
+    rm_status status = rm_store_scan_notes(keeper->store, load_note, keeper);
+
+    if (status)
+        return status;
+    rm_semantic__restored(keeper->semantic);
+    atomic_store_explicit(&keeper->phase, READY, memory_order_release);
+    return RM_OK;
+}
+
+/* ---- slow work --------------------------------------------------------------------------------------------------- */
+
+/* What could not be stored stays and is tried again. */
+static rm_status store_notes(rm_keeper *keeper, bool *ret_more)
+{
+    rm_status status = RM_OK;
+
+    if (keeper->note_count == 0) {
+        rm_buf_clear(&keeper->note_bytes);
+        status = rm_semantic__take_notes(keeper->semantic, &keeper->note_bytes, keeper->notes, NOTES_MAX,
+                                         &keeper->note_count);
+        keeper->note_bytes.status = RM_OK;
+    }
+    *ret_more |= keeper->note_count == NOTES_MAX;
+    if (!status && keeper->note_count)
+        status = rm_store_put_notes(keeper->store, keeper->notes, keeper->note_count);
+    if (!status)
+        keeper->note_count = 0;
+    else
+        *ret_more = false;
+    return status;
+}
+
+/* Entries whose record has expired, was evicted or purged. */
+static rm_status sweep(rm_keeper *keeper)
+{
+    rm_semantic__origin *origins = rm_alloc(SWEEP_ENTRIES * sizeof(*origins));
+    rm_store_reader *reader;
+
+    if (!origins)
+        return RM_ENOMEM;
+    rm_status status = take_reader(keeper, &reader);
+    if (status) {
+        rm_free(origins);
+        return status;
+    }
+    size_t count = rm_semantic__list(keeper->semantic, &keeper->sweep_cursor, origins, SWEEP_ENTRIES);
+    for (size_t i = 0; i < count; i++) {
+        rm_key128 record;
+        rm_slice bytes;
+        rm_status found = rm_store_get_annex(reader, origins[i].id, &record, &bytes);
+        rm_store_release(reader);
+        if (found == RM_ENOTFOUND || found == RM_ECORRUPT)
+            rm_semantic_forget(keeper->semantic, origins[i].partition, origins[i].id);
+    }
+    give_reader(keeper, reader);
+    rm_free(origins);
+    return RM_OK;
+}
+
+rm_status rm_keeper_tend(rm_keeper *keeper, bool *ret_more)
+{
+    int phase_now = atomic_load_explicit(&keeper->phase, memory_order_acquire);
+    bool more = phase_now != READY;
+
+    if (phase_now != READY) {
+        rm_status loaded = phase_now == LOADING_ANNEXES ? load_annexes(keeper) : load_notes(keeper);
+        *ret_more = more && !loaded;
+        return loaded;
+    }
+    rm_status stored = store_notes(keeper, &more), maintained = rm_index_maintain(keeper->index, &more);
+    rm_status swept = more ? RM_OK : sweep(keeper);
+    *ret_more = more;
+    return stored ? stored : maintained ? maintained : swept;
+}
+
+/* ---- receipts ---------------------------------------------------------------------------------------------------- */
+
+void rm_keeper_add_receipt(rm_keeper *keeper, const rm_semantic_receipt *receipt)
+{
+    pthread_mutex_lock(&keeper->lock);
+    if (!keeper->receipts)
+        keeper->receipts = rm_calloc(RM_SEMANTIC_RECEIPTS_MAX, sizeof(*receipt));
+    if (keeper->receipts)
+        keeper->receipts[keeper->receipt_count++ % RM_SEMANTIC_RECEIPTS_MAX] = *receipt;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+rm_status rm_keeper_get_receipt(rm_keeper *keeper, rm_slice id, rm_semantic_receipt *ret_receipt)
+{
+    rm_status status = RM_ENOTFOUND;
+
+    pthread_mutex_lock(&keeper->lock);
+    uint64_t kept = keeper->receipt_count < RM_SEMANTIC_RECEIPTS_MAX ? keeper->receipt_count : RM_SEMANTIC_RECEIPTS_MAX;
+    for (uint64_t i = 1; i <= kept && status; i++) {
+        const rm_semantic_receipt *r = &keeper->receipts[(keeper->receipt_count - i) % RM_SEMANTIC_RECEIPTS_MAX];
+        if (!rm_slice_eq(rm_slice_cstr(r->id), id))
+            continue;
+        *ret_receipt = *r;
+        status = RM_OK;
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return status;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+static rm_status begin(rm_keeper *keeper, const rm_keeper_options *options)
+{
+    rm_index_options of_index = {
+        .dimensions = options->dimensions, .fingerprint = options->fingerprint, .fetch = fetch_vector, .user = keeper};
+    rm_semantic_options of_semantic = {.model = options->model,
+                                       .text = read_text,
+                                       .user = keeper,
+                                       .audit_share = options->audit_share,
+                                       .seed = options->seed,
+                                       .guards_ignored = options->guards_ignored};
+    rm_status status = rm_store_last_annex(options->store, &keeper->last_id);
+
+    atomic_init(&keeper->next_id, keeper->last_id + 1);
+    if (!status)
+        status = rm_index_create(&of_index, &keeper->index);
+    of_semantic.index = keeper->index;
+    return status ? status : rm_semantic_create(&of_semantic, &keeper->semantic);
+}
+
+rm_status rm_keeper_create(const rm_keeper_options *options, rm_keeper **ret_keeper)
+{
+    rm_keeper *keeper = rm_calloc(1, sizeof(*keeper));
+
+    if (!keeper)
+        return RM_ENOMEM;
+    keeper->store = options->store;
+    keeper->dimensions = options->dimensions;
+    keeper->fingerprint = rm_hash64(rm_slice_cstr(options->fingerprint));
+    rm_buf_init(&keeper->note_bytes, NOTES_BYTES);
+    pthread_mutex_init(&keeper->lock, NULL);
+    rm_status status = begin(keeper, options);
+    if (status) {
+        rm_keeper_destroy(keeper);
+        return status;
+    }
+    *ret_keeper = keeper;
+    return RM_OK;
+}
+
+void rm_keeper_destroy(rm_keeper *keeper)
+{
+    if (!keeper)
+        return;
+    for (bool more = ready(keeper); more;) {
+        more = false;
+        if (store_notes(keeper, &more) != RM_OK)
+            rm_log(RM_LOG_WARN, "cache", "what the semantic cache learnt last could not be stored");
+    }
+    while (keeper->reader_count)
+        rm_store_reader_destroy(keeper->readers[--keeper->reader_count]);
+    rm_semantic_destroy(keeper->semantic);
+    rm_index_destroy(keeper->index);
+    rm_buf_deinit(&keeper->note_bytes);
+    rm_free(keeper->receipts);
+    rm_free(keeper->snapshot);
+    pthread_mutex_destroy(&keeper->lock);
+    rm_free(keeper);
+}
