@@ -74,7 +74,8 @@ typedef struct rm_config {
         struct {
             rm_mode mode;
             double max_error;
-            double audit; /* share of would-be hits */
+            double audit;        /* share of would-be hits */
+            unsigned guards_off; /* bits of rm_semantic_guard_name */
             const char *model;
             unsigned model_line; /* of it in the file; 0: the default's */
         } semantic;

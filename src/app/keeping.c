@@ -74,7 +74,8 @@ static rm_status create_keeper(const rm_settings *settings, rm_store *store, rm_
                                  .fingerprint = fingerprint,
                                  .dimensions = hidden,
                                  .snapshot = snapshot,
-                                 .audit_share = config->cache.semantic.audit};
+                                 .audit_share = config->cache.semantic.audit,
+                                 .guards_ignored = config->cache.semantic.guards_off};
     return rm_keeper_create(&options, ret_keeper);
 }
 

@@ -24,6 +24,7 @@ static const fixed_option fixed_options[] = {
     PLAIN(cache.exact.bytes_max),
     PLAIN(cache.exact.compress),
     PLAIN(cache.semantic.audit),
+    PLAIN(cache.semantic.guards_off),
     TEXT(cache.semantic.model),
     TEXT(embed.precision),
     PLAIN(embed.workers),

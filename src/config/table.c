@@ -28,6 +28,25 @@ static const rm_config_word capabilities[] = {{"tools", RM_CAP_TOOLS},       {"j
                                               {"vision", RM_CAP_VISION},     {"streaming", RM_CAP_STREAMING},
                                               {"logprobs", RM_CAP_LOGPROBS}, {NULL, 0}};
 
+/* Bits and words of the semantic cache's guards, which this layer cannot see; tests/unit/cache_markers_test.c compares. */
+static const rm_config_word guards[] = {{"numbers", 1 << 0},
+                                        {"units", 1 << 1},
+                                        {"dates", 1 << 2},
+                                        {"negation", 1 << 3},
+                                        {"antonym", 1 << 4},
+                                        {"aspect", 1 << 5},
+                                        {"order", 1 << 6},
+                                        {"substitution", 1 << 7},
+                                        {"addition", 1 << 8},
+                                        {"entity", 1 << 9},
+                                        {"code", 1 << 10},
+                                        {"quoted", 1 << 11},
+                                        {"language", 1 << 12},
+                                        {"invisible", 1 << 13},
+                                        {"contained", 1 << 14},
+                                        {"noise", 1 << 15},
+                                        {NULL, 0}};
+
 #define REQUIRED         RM_OPTION_REQUIRED
 #define RESTART          RM_OPTION_RESTART
 #define TOP(member)      offsetof(rm_config, member)
@@ -113,6 +132,8 @@ const rm_config_option rm_config__options[] = {
      "share of all requests that may be answered wrongly by another question's answer"},
     {"cache.semantic.audit", RM_KIND_SHARE, RESTART, TOP(cache.semantic.audit), "0.02", "0", "1", NULL,
      "share of hits that the upstream is asked for all the same, to measure the error"},
+    {"cache.semantic.guards_off", RM_KIND_FLAGS, RESTART, TOP(cache.semantic.guards_off), "[]", NULL, NULL, guards,
+     "text guards that no longer forbid a hit; each one left out is a kind of wrong answer let through"},
     {"cache.semantic.model", RM_KIND_NAME, RESTART, TOP(cache.semantic.model), "all-minilm-l6-v2", NULL, NULL, NULL,
      "embedding model"},
 

@@ -431,6 +431,8 @@ bool rm_config__set_defaults(rm_config_reader *reader, const char *section, void
         bool of_item = strchr(option->path, '[') != NULL;
         if (strncmp(option->path, section, len) != 0 || of_item != (len > 0) || !option->initial)
             continue;
+        if (option->kind == RM_KIND_FLAGS) /* no list by default has a word in it */
+            continue;
         if (!rm_config__set(reader, option, base, rm_slice_cstr(option->initial), 0))
             return false;
     }

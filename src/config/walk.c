@@ -140,7 +140,9 @@ static void read_flags(rm_config_reader *reader, yaml_document_t *doc, const yam
                        const rm_config_option *option, void *base)
 {
     if (node->type != YAML_SEQUENCE_NODE) {
-        expect(reader, node, option->path, "a list such as [tools, vision]");
+        char wanted[64];
+        (void)snprintf(wanted, sizeof(wanted), "a list such as [%s]", option->words[0].word);
+        expect(reader, node, option->path, wanted);
         return;
     }
     for (yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {

@@ -22,7 +22,7 @@ static rm_config *parse(const char *text)
 /* Every marked option, and some others, unlike its default. */
 static const char changed[] = "listen: 127.0.0.1:1\nadmin: 127.0.0.1:2\ndata: /x\nloops: 255\n"
                               "cache: {anonymous: shared, exact: {bytes_max: 1GiB, compress: off, ttl: 5s},\n"
-                              "        semantic: {model: other, audit: 0.5}}\n"
+                              "        semantic: {model: other, audit: 0.5, guards_off: [noise]}}\n"
                               "embed: {precision: int8, workers: 3, overflow: last_turn}\n"
                               "log: {access: off, level: debug}\ncors: on\n";
 
