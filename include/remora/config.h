@@ -76,6 +76,7 @@ typedef struct rm_config {
             double max_error;
             double audit;        /* share of would-be hits */
             unsigned guards_off; /* bits of rm_semantic_guard_name */
+            uint64_t ttl_ms;     /* 0: the answer's own */
             const char *model;
             unsigned model_line; /* of it in the file; 0: the default's */
         } semantic;

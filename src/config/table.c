@@ -134,6 +134,8 @@ const rm_config_option rm_config__options[] = {
      "share of hits that the upstream is asked for all the same, to measure the error"},
     {"cache.semantic.guards_off", RM_KIND_FLAGS, RESTART, TOP(cache.semantic.guards_off), "[]", NULL, NULL, guards,
      "text guards that no longer forbid a hit; each one left out is a kind of wrong answer let through"},
+    {"cache.semantic.ttl", RM_KIND_MS, 0, TOP(cache.semantic.ttl_ms), "0", "0", "3650d", NULL,
+     "an older answer serves exact repeats only; 0: as long as it is kept"},
     {"cache.semantic.model", RM_KIND_NAME, RESTART, TOP(cache.semantic.model), "all-minilm-l6-v2", NULL, NULL, NULL,
      "embedding model"},
 

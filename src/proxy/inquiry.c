@@ -23,6 +23,7 @@ struct rm_inquiry {
     _Atomic bool abandoned; /* nobody waits for a hit any more */
     rm_status decide_status;
     bool decided, answered, kept;
+    bool outlived; /* the entry would have been served, but for its age */
     rm_semantic_decision decision;
     rm_semantic_answer answer;
     double cost_usd;
@@ -87,6 +88,10 @@ static void learn(rm_inquiry *inquiry)
     /* RM_EREFUSED: no text for an entry. RM_EBUSY: loading, or the writer is behind. */
     if (status != RM_OK && status != RM_EREFUSED && status != RM_EBUSY)
         fault(inquiry);
+    /* The fresh answer stands in for one that is too old; beside it, that would stay the nearest and be refused again. Not
+     * before it was learnt from. */
+    if (status == RM_OK && inquiry->kept && inquiry->outlived)
+        rm_keeper_forget(keeper_of(inquiry), ask->partition, inquiry->decision.entry);
     if (ask->shadow && inquiry->decision.verdict == RM_VERDICT_AUDIT)
         rm_semantic_saved(rm_keeper_semantic(keeper_of(inquiry)), ask->name_space, true, inquiry->cost_usd);
 }
@@ -117,7 +122,8 @@ static void add_receipt(const rm_inquiry *inquiry)
     rm_semantic_receipt receipt = {.shadow = inquiry->ask.shadow,
                                    .max_error = inquiry->ask.max_error,
                                    .decided_ms = rm_proxy__wall_ms(),
-                                   .decision = inquiry->decision};
+                                   .decision = inquiry->decision,
+                                   .record = inquiry->ask.record};
     memcpy(receipt.id, inquiry->id, sizeof receipt.id);
     rm_proxy__keep_text(receipt.name_space, sizeof receipt.name_space, inquiry->ask.name_space);
     rm_keeper_add_receipt(keeper_of(inquiry), &receipt);
@@ -135,16 +141,20 @@ static void decide(rm_lane_op *op)
     inquiry->decide_status = rm_keeper_decide(keeper_of(inquiry), &inquiry->ask, &inquiry->decision);
 }
 
-/* False: the record is gone. */
+/* False: there is nothing to serve after all. */
 static bool serve(rm_inquiry *inquiry, rm_exchange *exchange)
 {
     rm_keeper *keeper = keeper_of(inquiry);
     double saved_usd;
-    if (rm_exchange__serve_kept(exchange, &inquiry->info, &inquiry->controls, inquiry->decision.record, &saved_usd)) {
+    rm_status status =
+        rm_exchange__serve_kept(exchange, &inquiry->info, &inquiry->controls, inquiry->decision.record, &saved_usd);
+    if (status == RM_OK) {
         rm_semantic_saved(rm_keeper_semantic(keeper), inquiry->ask.name_space, false, saved_usd);
         return true;
     }
-    rm_keeper_forget(keeper, inquiry->ask.partition, inquiry->decision.entry);
+    inquiry->outlived = status == RM_ETIMEOUT;
+    if (status != RM_ETIMEOUT && status != RM_EREFUSED)
+        rm_keeper_forget(keeper, inquiry->ask.partition, inquiry->decision.entry);
     rm_semantic_withdraw(rm_keeper_semantic(keeper), inquiry->ask.name_space, &inquiry->decision);
     return false;
 }

@@ -209,9 +209,10 @@ bool rm_exchange__recall(rm_exchange *exchange, const rm_request_info *info, con
                          rm_slice upstream, rm_arena *scratch, rm_exact_key *ret_key);
 /* What the answer depends on beside the body: the query, and headers that choose a version or an account. RM_ENOMEM. */
 rm_status rm_exchange__variant(const rm_http_head *head, rm_arena *arena, rm_slice *ret_variant) RM_WARN_UNUSED;
-/* The answer kept under this key, for another request. False: it is not there, too old, or cannot be rendered. */
-bool rm_exchange__serve_kept(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
-                             rm_key128 key, double *ret_saved_usd);
+/* The answer kept under this key, for another request. RM_ENOTFOUND: it is not there, or its time is over; RM_ETIMEOUT: it is
+ * older than such hits may be; RM_EREFUSED: ... than this caller takes; else it cannot be rendered. */
+rm_status rm_exchange__serve_kept(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                                  rm_key128 key, double *ret_saved_usd) RM_WARN_UNUSED;
 bool rm_exchange__serve_stale(rm_exchange *exchange); /* the upstream failed: true if a stale answer went out */
 
 /* dispatch.c: joins a flight or begins a fetch. */

@@ -39,9 +39,9 @@ static uint64_t age_s_of(const rm_record *record, uint64_t now_ms)
     return now_ms > record->created_ms ? (now_ms - record->created_ms) / 1000 : 0;
 }
 
-/* Renders into `*ret_content`; false: treat it as a miss. */
-static bool render(rm_exchange *exchange, const rm_request_info *info, const rm_record *record, uint64_t now_ms,
-                   rm_slice *ret_content)
+/* Into `*ret_content`; a failure is counted, and makes it a miss. */
+static rm_status render(rm_exchange *exchange, const rm_request_info *info, const rm_record *record, uint64_t now_ms,
+                        rm_slice *ret_content)
 {
     rm_worker *worker = exchange->worker;
     rm_buf_clear(&worker->render);
@@ -49,7 +49,7 @@ static bool render(rm_exchange *exchange, const rm_request_info *info, const rm_
         rm_exact_render(record, info, exchange->generation->config, now_ms, &worker->rng, &worker->render, ret_content);
     if (status != RM_OK)
         rm_observer_fault(worker->observer, RM_STAGE_REPLAY);
-    return status == RM_OK;
+    return status;
 }
 
 /* The answer is past its time but may still serve if the upstream fails. */
@@ -104,7 +104,7 @@ static bool serve(rm_exchange *exchange, const rm_request_info *info, const rm_e
                   rm_freshness freshness, uint64_t now_ms)
 {
     rm_slice content;
-    if (!render(exchange, info, record, now_ms, &content))
+    if (render(exchange, info, record, now_ms, &content) != RM_OK)
         return false;
     if (freshness == RM_STALE_ERROR) {
         keep_stale(exchange, record, content, now_ms);
@@ -143,27 +143,42 @@ rm_status rm_exchange__variant(const rm_http_head *head, rm_arena *arena, rm_sli
     return RM_OK;
 }
 
+/* Whether its age lets it answer another request than its own. */
+static rm_status check_age(const rm_exchange *exchange, const rm_controls *controls, const rm_record *record,
+                           uint64_t now_ms)
+{
+    const rm_config *config = exchange->generation->config;
+    uint64_t ttl_ms = config->cache.semantic.ttl_ms;
+    rm_freshness freshness;
+    if (record->expires_ms && now_ms >= record->expires_ms)
+        return RM_ENOTFOUND;
+    if (ttl_ms && now_ms > record->created_ms && now_ms - record->created_ms > ttl_ms)
+        return RM_ETIMEOUT;
+    return rm_exact_is_fresh(config, controls, record, now_ms, &freshness) ? RM_OK : RM_EREFUSED;
+}
+
 /* A record is only asked for by a key that the semantic cache has kept: what it was asked with is not this request. */
-bool rm_exchange__serve_kept(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
-                             rm_key128 key, double *ret_saved_usd)
+rm_status rm_exchange__serve_kept(rm_exchange *exchange, const rm_request_info *info, const rm_controls *controls,
+                                  rm_key128 key, double *ret_saved_usd)
 {
     rm_worker *worker = exchange->worker;
     uint64_t now_ms = rm_proxy__wall_ms();
     rm_record record;
-    rm_freshness freshness;
-    if (!worker->reader || rm_store_get(worker->reader, key, &record) != RM_OK)
-        return false;
     rm_slice content;
-    bool served = rm_exact_is_fresh(exchange->generation->config, controls, &record, now_ms, &freshness) &&
-                  freshness == RM_FRESH && render(exchange, info, &record, now_ms, &content);
-    if (served) {
+    rm_status status = worker->reader ? rm_store_get(worker->reader, key, &record) : RM_ENOTFOUND;
+    if (status != RM_OK)
+        return status;
+    status = check_age(exchange, controls, &record, now_ms);
+    if (status == RM_OK)
+        status = render(exchange, info, &record, now_ms, &content);
+    if (status == RM_OK) {
         exchange->semantic = true;
         *ret_saved_usd = record.cost_usd;
         take_facts(exchange, &record);
         reply_kept(exchange, RM_OUTCOME_HIT, media_type(exchange, &record), content, age_s_of(&record, now_ms));
     }
     rm_store_release(worker->reader);
-    return served;
+    return status;
 }
 
 static void refuse_key(rm_exchange *exchange, rm_status status)

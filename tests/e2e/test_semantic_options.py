@@ -10,9 +10,13 @@ GENEROUS = {"mode": "serve", "max_error": 0.2, "audit": 0}
 
 
 def verdicts(remora, count):
-    """What was decided for each request so far."""
+    """What was decided, once so many requests are in the log, where loops write in no order."""
     eventually(lambda: len(remora.access()) >= count, 10, "not logged")
-    return [json.loads(line).get("semantic") for line in remora.access()]
+    return sorted(json.loads(line).get("semantic", "") for line in remora.access())
+
+
+def age_of(answer):
+    return int(answer.headers["age"])
 
 
 def reload(remora, **changes):
@@ -43,3 +47,26 @@ def test_guards_need_a_restart(start, provider):  # noqa: F811
     reload(remora, cache={"semantic": {"guards_off": ["quoted"]}})
     assert "need a restart (the old values stay in force): cache.semantic.guards_off" in remora.text()
     assert [cache_of(ask(remora, text)) for text in QUOTED] == ["MISS", "MISS"]
+
+
+def test_an_old_answer_serves_exact_repeats_only(start, provider):  # noqa: F811
+    """The fresh answer takes its place: what is asked next is served from that one, even where the old one is nearer."""
+    remora = start(cache={"semantic": {**GENEROUS, "ttl": "1ms"}}, embed=PATIENT)
+    ask(remora, PASSWORD[0])
+    eventually(lambda: age_of(ask(remora, PASSWORD[0])) >= 2, 10, "it does not age")
+    assert cache_of(ask(remora, PASSWORD[4])) == "MISS" and provider.count == 2
+    assert [ask(remora, PASSWORD[i]).headers["x-remora-cache-kind"] for i in (0, 4)] == ["exact", "exact"]
+    assert "audit" in verdicts(remora, 4)  # what was to be a hit has got a label
+    reload(remora, cache={"semantic": {"ttl": 0}})
+    served = ask(remora, PASSWORD[1])
+    assert is_semantic(served) and provider.count == 2 and age_of(served) < age_of(ask(remora, PASSWORD[0]))
+    assert remora.metric("remora_faults_total") == 0
+
+
+def test_who_takes_no_old_answer_takes_it_from_nobody(start, provider):  # noqa: F811
+    remora = start(cache={"semantic": GENEROUS}, embed=PATIENT)
+    ask(remora, PASSWORD[0])
+    eventually(lambda: age_of(ask(remora, PASSWORD[0])) >= 1, 10, "it does not age")
+    only = {"x-remora-cache": "only-if-cached"}
+    assert ask(remora, PASSWORD[1], headers={**only, "cache-control": "max-age=0"}).status_code == 504
+    assert is_semantic(ask(remora, PASSWORD[1], headers=only)) and provider.count == 1
