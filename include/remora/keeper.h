@@ -47,7 +47,10 @@ void rm_keeper_forget(rm_keeper *keeper, rm_key128 partition, uint64_t id);
  * One thread, the same each time. A failure harms nothing and is tried again. */
 rm_status rm_keeper_tend(rm_keeper *keeper, bool *ret_more) RM_WARN_UNUSED;
 
-/* ---- receipts ---------------------------------------------------------------------------------------------------- */
+/* ---- receipts and feedback --------------------------------------------------------------------------------------- */
+
+/* False while what the store kept is loaded: counts and entries are not whole yet. Any thread. */
+bool rm_keeper_is_ready(rm_keeper *keeper);
 
 /* One of the latest RM_SEMANTIC_RECEIPTS_MAX decisions, by the request's x-remora-id. */
 typedef struct rm_semantic_receipt {
@@ -57,11 +60,33 @@ typedef struct rm_semantic_receipt {
     double max_error;
     uint64_t decided_ms; /* Unix */
     rm_semantic_decision decision;
+    rm_key128 record; /* under which the fresh answer is kept, where one was asked for */
+    unsigned told;    /* bits of what was said of it: 1 << right */
 } rm_semantic_receipt;
 
 /* Any thread. Without memory it is not kept. */
 void rm_keeper_add_receipt(rm_keeper *keeper, const rm_semantic_receipt *receipt);
 /* RM_ENOTFOUND. Any thread. */
 rm_status rm_keeper_get_receipt(rm_keeper *keeper, rm_slice id, rm_semantic_receipt *ret_receipt) RM_WARN_UNUSED;
+
+/* What came of somebody's word on an answer. */
+#define RM_FEEDBACK_EFFECTS(X)                                                                              \
+    X(NOTHING, "nothing", "nothing is to change: a fresh answer that is right, or is not kept")             \
+    X(AGAIN, "again", "that was said of it before")                                                         \
+    X(LEARNT, "learnt", "the evidence has one more right hit")                                              \
+    X(QUARANTINE, "quarantine", "the answer is served to no other question until fresh ones agree with it") \
+    X(DELETED, "deleted", "the fresh answer is not in the cache any more")
+
+typedef enum rm_feedback_effect {
+#define X(code, name, text) RM_FEEDBACK_##code,
+    RM_FEEDBACK_EFFECTS(X)
+#undef X
+        RM_FEEDBACK_EFFECT_COUNT
+} rm_feedback_effect;
+
+/* Somebody says that the answer of this id was right or wrong. Of a hit, rm_semantic_feedback; a fresh answer that was wrong is
+ * deleted, and so is the entry that it became. Each of the two words counts once. Waits for the store: not on a data loop.
+ * RM_ENOTFOUND: no receipt; RM_EIO: it could not be deleted. */
+rm_status rm_keeper_feedback(rm_keeper *keeper, rm_slice id, bool right, rm_feedback_effect *ret_effect) RM_WARN_UNUSED;
 
 #endif

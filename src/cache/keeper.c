@@ -360,7 +360,12 @@ rm_status rm_keeper_tend(rm_keeper *keeper, bool *ret_more)
     return stored ? stored : maintained ? maintained : swept;
 }
 
-/* ---- receipts ---------------------------------------------------------------------------------------------------- */
+/* ---- receipts and feedback --------------------------------------------------------------------------------------- */
+
+bool rm_keeper_is_ready(rm_keeper *keeper)
+{
+    return ready(keeper);
+}
 
 void rm_keeper_add_receipt(rm_keeper *keeper, const rm_semantic_receipt *receipt)
 {
@@ -372,20 +377,74 @@ void rm_keeper_add_receipt(rm_keeper *keeper, const rm_semantic_receipt *receipt
     pthread_mutex_unlock(&keeper->lock);
 }
 
+/* Under the lock. */
+static rm_semantic_receipt *find_receipt(rm_keeper *keeper, rm_slice id)
+{
+    uint64_t kept = keeper->receipt_count < RM_SEMANTIC_RECEIPTS_MAX ? keeper->receipt_count : RM_SEMANTIC_RECEIPTS_MAX;
+
+    for (uint64_t i = 1; i <= kept; i++) {
+        rm_semantic_receipt *r = &keeper->receipts[(keeper->receipt_count - i) % RM_SEMANTIC_RECEIPTS_MAX];
+        if (rm_slice_eq(rm_slice_cstr(r->id), id))
+            return r;
+    }
+    return NULL;
+}
+
 rm_status rm_keeper_get_receipt(rm_keeper *keeper, rm_slice id, rm_semantic_receipt *ret_receipt)
 {
-    rm_status status = RM_ENOTFOUND;
-
     pthread_mutex_lock(&keeper->lock);
-    uint64_t kept = keeper->receipt_count < RM_SEMANTIC_RECEIPTS_MAX ? keeper->receipt_count : RM_SEMANTIC_RECEIPTS_MAX;
-    for (uint64_t i = 1; i <= kept && status; i++) {
-        const rm_semantic_receipt *r = &keeper->receipts[(keeper->receipt_count - i) % RM_SEMANTIC_RECEIPTS_MAX];
-        if (!rm_slice_eq(rm_slice_cstr(r->id), id))
-            continue;
-        *ret_receipt = *r;
-        status = RM_OK;
+    const rm_semantic_receipt *found = find_receipt(keeper, id);
+    if (found)
+        *ret_receipt = *found;
+    pthread_mutex_unlock(&keeper->lock);
+    return found ? RM_OK : RM_ENOTFOUND;
+}
+
+/* Marks it as told so, or, where that came to nothing, as not told. */
+static rm_status tell(rm_keeper *keeper, rm_slice id, bool right, bool told, rm_semantic_receipt *ret_before)
+{
+    pthread_mutex_lock(&keeper->lock);
+    rm_semantic_receipt *found = find_receipt(keeper, id);
+    if (found) {
+        *ret_before = *found;
+        found->told = told ? found->told | 1U << right : found->told & ~(1U << right);
     }
     pthread_mutex_unlock(&keeper->lock);
+    return found ? RM_OK : RM_ENOTFOUND;
+}
+
+/* The fresh answer, with its annex; the entry is not served without that, and swept. */
+static rm_status delete_fresh(rm_keeper *keeper, const rm_semantic_receipt *receipt, rm_feedback_effect *ret_effect)
+{
+    rm_store_filter filter = {.key = &receipt->record};
+    uint64_t count = 0;
+    rm_status status = rm_store_purge(keeper->store, &filter, &count);
+
+    if (!status)
+        *ret_effect = count ? RM_FEEDBACK_DELETED : RM_FEEDBACK_NOTHING;
+    return status;
+}
+
+rm_status rm_keeper_feedback(rm_keeper *keeper, rm_slice id, bool right, rm_feedback_effect *ret_effect)
+{
+    rm_semantic_receipt receipt;
+    rm_feedback_effect effect = RM_FEEDBACK_NOTHING;
+    rm_status status = tell(keeper, id, right, true, &receipt);
+
+    if (status)
+        return status;
+    if (receipt.told & 1U << right) {
+        effect = RM_FEEDBACK_AGAIN;
+    } else if (receipt.decision.verdict == RM_VERDICT_HIT) {
+        rm_semantic_feedback(keeper->semantic, rm_slice_cstr(receipt.name_space), &receipt.decision, right);
+        effect = right ? RM_FEEDBACK_LEARNT : RM_FEEDBACK_QUARANTINE;
+    } else if (!right) {
+        status = delete_fresh(keeper, &receipt, &effect);
+        if (effect == RM_FEEDBACK_NOTHING) /* the answer may still be on its way */
+            (void)tell(keeper, id, right, false, &receipt);
+    }
+    if (!status)
+        *ret_effect = effect;
     return status;
 }
 
