@@ -41,7 +41,7 @@ rm_status rm_index_create(const rm_index_options *options, rm_index **ret_index)
 void rm_index_destroy(rm_index *index);
 
 /* Ids are unique over the whole index, and UINT64_MAX is none; an id that the partition has gets the new vector. The
- * vector is copied. Looks through the ids of the partition's rows: 10 us at 20,000. RM_EINVAL: the id, or a length
+ * vector is copied. An id that is not higher than all before is looked for among the partition's rows: 10 us at 20,000. RM_EINVAL: the id, or a length
  * not 1 (±1 %). RM_ENOMEM; RM_EFULL: RM_INDEX_ENTRIES_MAX. Any thread. */
 rm_status rm_index_add(rm_index *index, rm_key128 partition, uint64_t id, const float *vector) RM_WARN_UNUSED;
 /* From here on no search that starts finds it. RM_ENOTFOUND; RM_ENOMEM: a large partition could not note it. Any
@@ -49,6 +49,12 @@ rm_status rm_index_add(rm_index *index, rm_key128 partition, uint64_t id, const 
 rm_status rm_index_remove(rm_index *index, rm_key128 partition, uint64_t id) RM_WARN_UNUSED;
 /* Forgets a partition with all it holds. RM_ENOTFOUND. Any thread. */
 rm_status rm_index_drop(rm_index *index, rm_key128 partition) RM_WARN_UNUSED;
+
+/* Asks of each entry whether it is to stay, and removes the others: after a snapshot was loaded, what its owner has no more.
+ * `keep` must not call the index. Holds a partition's lock while it goes through it. *ret_removed: how many. RM_ENOMEM: not all
+ * were asked of. Any thread. */
+rm_status rm_index_retain(rm_index *index, bool (*keep)(rm_key128 partition, uint64_t id, void *user), void *user,
+                          uint64_t *ret_removed) RM_WARN_UNUSED;
 
 /* Up to k nearest entries, nearest first, equal ones by lower id; an unknown partition has none. `ret_hits` has room
  * for k. What a removal at the same time takes away may still be among them: whoever serves an entry asks its store.

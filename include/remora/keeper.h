@@ -20,6 +20,7 @@ typedef struct rm_keeper_options {
     const char *fingerprint; /* of all that makes them; entries of another are not loaded. Copied */
     uint32_t dimensions;
     const char *snapshot; /* the index's file; NULL: none. Copied */
+    uint32_t flat_max;    /* as in rm_index_options */
     double audit_share;   /* as in rm_semantic_options, and what follows too */
     uint64_t seed;
     uint32_t guards_ignored;

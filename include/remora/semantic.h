@@ -20,17 +20,18 @@
 
 /* Whether a request has a text to compare; all but FIT are for the exact cache only. A turn is what came since the model
  * last answered. The first that holds is told. */
-#define RM_SEMANTIC_FITNESSES(X)                                                 \
-    X(FIT, "fit", "one text of the user's can be compared")                      \
-    X(OPERATION, "operation", "an operation or a form of it without one text")   \
-    X(STATEFUL, "stateful", "the answer depends on what the provider keeps")     \
-    X(CHOICES, "choices", "not just one answer is asked for")                    \
-    X(ECHO, "echo", "the answer repeats the question")                           \
-    X(TOOL_RESULT, "tool_result", "the last turn carries results of tools")      \
-    X(MEDIA, "media", "the last turn carries more than text")                    \
-    X(NO_USER_TEXT, "no_user_text", "the last word is not a text of the user's") \
-    X(TOO_LONG, "too_long", "the text is longer than guards read")               \
-    X(NOT_CANONICAL, "not_canonical", "a doubled key, or over a limit of the canonical form")
+#define RM_SEMANTIC_FITNESSES(X)                                                              \
+    X(FIT, "fit", "one text of the user's can be compared")                                   \
+    X(OPERATION, "operation", "an operation or a form of it without one text")                \
+    X(STATEFUL, "stateful", "the answer depends on what the provider keeps")                  \
+    X(CHOICES, "choices", "not just one answer is asked for")                                 \
+    X(ECHO, "echo", "the answer repeats the question")                                        \
+    X(TOOL_RESULT, "tool_result", "the last turn carries results of tools")                   \
+    X(MEDIA, "media", "the last turn carries more than text")                                 \
+    X(NO_USER_TEXT, "no_user_text", "the last word is not a text of the user's")              \
+    X(TOO_LONG, "too_long", "the text is longer than guards read")                            \
+    X(NOT_CANONICAL, "not_canonical", "a doubled key, or over a limit of the canonical form") \
+    X(MARKED, "marked", "the text speaks of the moment or of who asks")
 
 typedef enum rm_semantic_fitness {
 #define X(code, name, text) RM_SEMANTIC_##code,
@@ -54,6 +55,10 @@ typedef struct rm_semantic_question {
 rm_status rm_semantic_question_read(const rm_request_info *info, rm_slice upstream, const rm_tenant *tenant,
                                     rm_slice name_space, rm_slice variant, const uint8_t secret[32],
                                     rm_semantic_question *ret_question) RM_WARN_UNUSED;
+
+/* Which of these kinds (RM_EXACT_ONLY_*) the text has words of: whole words in any case, of English only. A text that is longer
+ * than guards read: all. Any thread. */
+unsigned rm_semantic_marked(rm_slice text, unsigned kinds);
 
 /* ---- the decision ------------------------------------------------------------------------------------------------ */
 
@@ -134,7 +139,7 @@ typedef struct rm_semantic_decision {
 } rm_semantic_decision;
 
 /* Decides, and takes the risk of a hit from the budget. RM_ETOOBIG, RM_EPARSE: a text that guards cannot read (exact cache
- * only); RM_ENOMEM, RM_EINTERNAL: the request is a miss. Any thread. */
+ * only); RM_EFULL: over RM_SEMANTIC_NAMESPACES_MAX; RM_ENOMEM, RM_EINTERNAL: the request is a miss. Any thread. */
 rm_status rm_semantic_decide(rm_semantic *semantic, const rm_semantic_ask *ask,
                              rm_semantic_decision *ret_decision) RM_WARN_UNUSED;
 
@@ -170,10 +175,12 @@ void rm_semantic_saved(rm_semantic *semantic, rm_slice name_space, bool shadow, 
 
 /* Since the namespace began; audits are not served. shadow_*: would-be hits in shadow mode, which are audits too, and what
  * their fresh answers said of them, where they said something. */
-#define RM_SEMANTIC_STATS(X)                                                                                          \
-    X(served)                                                                                                         \
-    X(audited) X(audited_wrong) X(vetoed) X(quarantined) X(unconfirmed) X(over_budget) X(shadow_hits) X(shadow_right) \
-        X(shadow_wrong) X(feedback_right) X(feedback_wrong)
+#define RM_SEMANTIC_STATS(X)                                                                              \
+    X(served)                                                                                             \
+    X(audited)                                                                                            \
+    X(audited_wrong)                                                                                      \
+    X(vetoed) X(quarantined) X(unconfirmed) X(over_budget) X(shadow_hits) X(shadow_right) X(shadow_wrong) \
+        X(feedback_right) X(feedback_wrong)
 
 #define RM_SEMANTIC_GUARDS_MAX 32
 

@@ -1,24 +1,29 @@
 /* The semantic cache and the store; keeper.h says what belongs where.
  *
- *     create ── loading: annexes, in pieces ── notes ── ready ── tend: store notes, maintain the index, look for what is gone
+ *     create: the index's snapshot, if it is of this store
+ *     tend:   annexes, in pieces ── the index loses and gets what differs ── notes ── ready
+ *             then: store notes, maintain the index, look for what is gone, a snapshot now and then
  */
 #include "remora/keeper.h"
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "semantic_internal.h"
 
-#define ANNEX_VERSION 1
-#define LOAD_ENTRIES  2048 /* in one piece */
-#define SWEEP_ENTRIES 512
-#define NOTES_MAX     256 /* in one commit */
-#define NOTES_BYTES   (8 * RM_MIB)
-#define READERS_MAX   64 /* that wait for the next caller */
-#define VECTOR_SCALE  32767.0F
+#define ANNEX_VERSION  1
+#define LOAD_ENTRIES   2048 /* in one piece */
+#define SWEEP_ENTRIES  512
+#define NOTES_MAX      256 /* in one commit */
+#define NOTES_BYTES    (8 * RM_MIB)
+#define READERS_MAX    64   /* that wait for the next caller */
+#define SNAPSHOT_LEAST 4096 /* changes after which there is a new one, */
+#define SNAPSHOT_SHARE 8    /* or after so much of all entries has changed */
+#define VECTOR_SCALE   32767.0F
 
-typedef enum phase { LOADING_ANNEXES = 0, LOADING_NOTES, READY } phase;
+typedef enum phase { LOADING_ANNEXES = 0, MATCHING_INDEX, LOADING_NOTES, READY } phase;
 
 struct rm_keeper {
     rm_store *store;
@@ -29,6 +34,8 @@ struct rm_keeper {
     char *snapshot;
     _Atomic uint64_t next_id;
     _Atomic int phase;
+    bool from_snapshot; /* the index has vectors that annexes need not give */
+    uint64_t saved_id;  /* next_id of the latest snapshot */
     uint64_t loaded_to; /* annexes up to this id are loaded */
     uint64_t last_id;   /* the highest that there was at the start */
     size_t sweep_cursor;
@@ -249,8 +256,9 @@ static bool load_annex(uint64_t id, rm_key128 record, rm_slice bytes, void *user
         .partition = head.partition,
         .record = record,
         .answer = {.normal = head.normal, .json = head.json, .numbers = head.numbers, .word = head.word != 0}};
-    read_vector(bytes, head.dimensions, to->vector);
-    rm_status status = rm_semantic__restore(keeper->semantic, &origin, to->vector);
+    if (!keeper->from_snapshot)
+        read_vector(bytes, head.dimensions, to->vector);
+    rm_status status = rm_semantic__restore(keeper->semantic, &origin, keeper->from_snapshot ? NULL : to->vector);
     if (status == RM_ENOMEM)
         to->status = status;
     return to->status == RM_OK;
@@ -268,9 +276,124 @@ static rm_status load_annexes(rm_keeper *keeper)
     if (status || to.status)
         return status ? status : to.status;
     if (last == keeper->loaded_to || last >= keeper->last_id)
-        atomic_store_explicit(&keeper->phase, LOADING_NOTES, memory_order_release);
+        atomic_store_explicit(&keeper->phase, keeper->from_snapshot ? MATCHING_INDEX : LOADING_NOTES,
+                              memory_order_release);
     keeper->loaded_to = last;
     return RM_OK;
+}
+
+/* ---- the snapshot ------------------------------------------------------------------------------------------------ */
+
+/* Ids that the index has, once it holds no others than the entries'. */
+typedef struct matching {
+    rm_semantic *semantic;
+    rm_buf ids;
+} matching;
+
+static bool is_entry(rm_key128 partition, uint64_t id, void *user)
+{
+    matching *m = user;
+    rm_semantic__origin origin;
+
+    if (rm_semantic__get_origin(m->semantic, id, &origin) != RM_OK || !rm_key128_eq(origin.partition, partition))
+        return false;
+    rm_buf_append(&m->ids, &id, sizeof(id));
+    return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    uint64_t left, right;
+    memcpy(&left, a, sizeof(left));
+    memcpy(&right, b, sizeof(right));
+    return (left > right) - (left < right);
+}
+
+/* Gives the index the vectors of entries that came after the snapshot, or while it was written. */
+static rm_status add_missing(rm_keeper *keeper, const rm_buf *ids)
+{
+    rm_semantic__origin *origins = rm_alloc(SWEEP_ENTRIES * sizeof(*origins));
+    float *vector = rm_alloc(keeper->dimensions * sizeof(*vector));
+    rm_status status = origins && vector ? RM_OK : RM_ENOMEM;
+    size_t cursor = 0, count = 1;
+
+    while (status == RM_OK && count) {
+        count = rm_semantic__list(keeper->semantic, &cursor, origins, SWEEP_ENTRIES);
+        for (size_t i = 0; status == RM_OK && i < count; i++) {
+            const rm_semantic__origin *o = &origins[i];
+            if (ids->len && bsearch(&o->id, ids->ptr, ids->len / sizeof(o->id), sizeof(o->id), by_id))
+                continue;
+            status = fetch_vector(o->id, vector, keeper);
+            if (status == RM_OK)
+                status = rm_index_add(keeper->index, o->partition, o->id, vector);
+            if (status == RM_ENOTFOUND || status == RM_EINVAL) {
+                rm_semantic_forget(keeper->semantic, o->partition, o->id);
+                status = RM_OK;
+            }
+        }
+        if (cursor == 0)
+            break;
+    }
+    rm_free(origins);
+    rm_free(vector);
+    return status;
+}
+
+static rm_status match_index(rm_keeper *keeper)
+{
+    matching m = {.semantic = keeper->semantic};
+    uint64_t removed;
+
+    rm_buf_init(&m.ids, (size_t)1024 * RM_MIB);
+    rm_status status = rm_index_retain(keeper->index, is_entry, &m, &removed);
+    if (!status)
+        status = m.ids.status;
+    if (!status && m.ids.len)
+        qsort(m.ids.ptr, m.ids.len / sizeof(uint64_t), sizeof(uint64_t), by_id);
+    if (!status)
+        status = add_missing(keeper, &m.ids);
+    rm_buf_deinit(&m.ids);
+    if (!status)
+        atomic_store_explicit(&keeper->phase, LOADING_NOTES, memory_order_release);
+    return status;
+}
+
+/* One that is damaged, or of another store, model or version, is as good as none. */
+static rm_status load_snapshot(rm_keeper *keeper, const rm_index_options *options)
+{
+    uint64_t sequence;
+    rm_status status = rm_index_load(keeper->snapshot, options, &keeper->index, &sequence);
+
+    if (status == RM_OK && sequence > keeper->last_id) {
+        rm_index_destroy(keeper->index);
+        keeper->index = NULL;
+        status = RM_EUNSUPPORTED;
+    }
+    if (status != RM_OK && status != RM_ENOTFOUND)
+        rm_log(RM_LOG_WARN, "cache", "%s cannot be used (%s): the index is built anew", keeper->snapshot,
+               rm_status_text(status));
+    keeper->from_snapshot = status == RM_OK;
+    keeper->saved_id = keeper->from_snapshot ? sequence + 1 : 1;
+    return status;
+}
+
+static rm_status save_snapshot(rm_keeper *keeper)
+{
+    uint64_t next = atomic_load(&keeper->next_id);
+    rm_status status = rm_index_save(keeper->index, keeper->snapshot, next - 1);
+
+    /* A failure, too, waits for more changes. */
+    keeper->saved_id = next;
+    return status;
+}
+
+static bool snapshot_is_due(rm_keeper *keeper)
+{
+    uint64_t next = atomic_load(&keeper->next_id);
+
+    if (!keeper->snapshot || next < keeper->saved_id + SNAPSHOT_LEAST)
+        return false;
+    return next - keeper->saved_id > rm_index_get_stats(keeper->index).entries / SNAPSHOT_SHARE;
 }
 
 /* Notes of what is gone are deleted with the next that are stored. */
@@ -350,14 +473,18 @@ rm_status rm_keeper_tend(rm_keeper *keeper, bool *ret_more)
     bool more = phase_now != READY;
 
     if (phase_now != READY) {
-        rm_status loaded = phase_now == LOADING_ANNEXES ? load_annexes(keeper) : load_notes(keeper);
+        rm_status loaded = phase_now == LOADING_ANNEXES  ? load_annexes(keeper)
+                           : phase_now == MATCHING_INDEX ? match_index(keeper)
+                                                         : load_notes(keeper);
         *ret_more = more && !loaded;
         return loaded;
     }
     rm_status stored = store_notes(keeper, &more), maintained = rm_index_maintain(keeper->index, &more);
-    rm_status swept = more ? RM_OK : sweep(keeper);
+    rm_status other = RM_OK;
+    if (!more)
+        other = snapshot_is_due(keeper) ? save_snapshot(keeper) : sweep(keeper);
     *ret_more = more;
-    return stored ? stored : maintained ? maintained : swept;
+    return stored ? stored : maintained ? maintained : other;
 }
 
 /* ---- receipts and feedback --------------------------------------------------------------------------------------- */
@@ -452,8 +579,11 @@ rm_status rm_keeper_feedback(rm_keeper *keeper, rm_slice id, bool right, rm_feed
 
 static rm_status begin(rm_keeper *keeper, const rm_keeper_options *options)
 {
-    rm_index_options of_index = {
-        .dimensions = options->dimensions, .fingerprint = options->fingerprint, .fetch = fetch_vector, .user = keeper};
+    rm_index_options of_index = {.dimensions = options->dimensions,
+                                 .flat_max = options->flat_max,
+                                 .fingerprint = options->fingerprint,
+                                 .fetch = fetch_vector,
+                                 .user = keeper};
     rm_semantic_options of_semantic = {.model = options->model,
                                        .text = read_text,
                                        .user = keeper,
@@ -463,7 +593,7 @@ static rm_status begin(rm_keeper *keeper, const rm_keeper_options *options)
     rm_status status = rm_store_last_annex(options->store, &keeper->last_id);
 
     atomic_init(&keeper->next_id, keeper->last_id + 1);
-    if (!status)
+    if (!status && (!keeper->snapshot || load_snapshot(keeper, &of_index) != RM_OK))
         status = rm_index_create(&of_index, &keeper->index);
     of_semantic.index = keeper->index;
     return status ? status : rm_semantic_create(&of_semantic, &keeper->semantic);
@@ -480,7 +610,13 @@ rm_status rm_keeper_create(const rm_keeper_options *options, rm_keeper **ret_kee
     keeper->fingerprint = rm_hash64(rm_slice_cstr(options->fingerprint));
     rm_buf_init(&keeper->note_bytes, NOTES_BYTES);
     pthread_mutex_init(&keeper->lock, NULL);
-    rm_status status = begin(keeper, options);
+    rm_status status = RM_OK;
+    if (options->snapshot) {
+        keeper->snapshot = rm_strdup(options->snapshot);
+        status = keeper->snapshot ? RM_OK : RM_ENOMEM;
+    }
+    if (!status)
+        status = begin(keeper, options);
     if (status) {
         rm_keeper_destroy(keeper);
         return status;
@@ -498,6 +634,9 @@ void rm_keeper_destroy(rm_keeper *keeper)
         if (store_notes(keeper, &more) != RM_OK)
             rm_log(RM_LOG_WARN, "cache", "what the semantic cache learnt last could not be stored");
     }
+    if (keeper->snapshot && ready(keeper) && keeper->saved_id != atomic_load(&keeper->next_id) &&
+        save_snapshot(keeper) != RM_OK)
+        rm_log(RM_LOG_WARN, "cache", "%s could not be written: the next start builds the index anew", keeper->snapshot);
     while (keeper->reader_count)
         rm_store_reader_destroy(keeper->readers[--keeper->reader_count]);
     rm_semantic_destroy(keeper->semantic);

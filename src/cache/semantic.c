@@ -383,9 +383,10 @@ rm_status rm_semantic_decide(rm_semantic *semantic, const rm_semantic_ask *ask, 
         decision.verdict = weigh(semantic, in, ask, &decision);
         rm_semantic__soil(semantic, &in->dirt);
     }
+    bool full = semantic->spaces.count >= RM_SEMANTIC_NAMESPACES_MAX;
     pthread_mutex_unlock(&semantic->lock);
     if (!in)
-        return RM_ENOMEM;
+        return full ? RM_EFULL : RM_ENOMEM;
     *ret_decision = decision;
     return RM_OK;
 }
@@ -458,12 +459,14 @@ static group *label_neighbours(rm_semantic *semantic, const rm_semantic_decision
 /* Under the lock. */
 static void add_tenant(rm_semantic *semantic, group *g, uint64_t tenant)
 {
-    for (unsigned i = 0; tenant && i < RM_SEMANTIC__TENANTS && g->tenants[i] != tenant; i++) {
-        if (g->tenants[i])
-            continue;
-        g->tenants[i] = tenant;
-        rm_semantic__soil(semantic, &g->dirt);
-    }
+    unsigned free = 0;
+
+    while (free < RM_SEMANTIC__TENANTS && g->tenants[free] && g->tenants[free] != tenant)
+        free++;
+    if (tenant == 0 || free == RM_SEMANTIC__TENANTS || g->tenants[free] == tenant)
+        return;
+    g->tenants[free] = tenant;
+    rm_semantic__soil(semantic, &g->dirt);
 }
 
 /* Under the lock. */

@@ -136,6 +136,8 @@ static rm_status append_row(rm_index *index, rm_index__partition *self, uint64_t
     self->ids[self->count] = id;
     memcpy(rm_index__rows(self) + (size_t)self->count * dimensions, vector, dimensions * sizeof(*vector));
     self->count++;
+    if (id > self->highest)
+        self->highest = id;
     return RM_OK;
 }
 
@@ -202,7 +204,10 @@ static void drop_locked(rm_index__shard *shard, rm_key128 key, rm_index__partiti
 /* Replaces by adding first, so that a failure leaves the old vector. */
 static rm_status put(rm_index *index, rm_index__partition *self, uint64_t id, const float *vector)
 {
-    uint32_t dimensions = index->options.dimensions, at = find_row(self, id);
+    uint32_t dimensions = index->options.dimensions;
+    if (id > self->highest)
+        return append_row(index, self, id, vector);
+    uint32_t at = find_row(self, id);
     if (at < self->count) {
         memcpy(rm_index__rows(self) + (size_t)at * dimensions, vector, dimensions * sizeof(*vector));
         if (self->job)
@@ -261,6 +266,80 @@ rm_status rm_index_drop(rm_index *index, rm_key128 partition)
         drop_locked(shard, partition, self);
     (void)pthread_rwlock_unlock(&shard->lock);
     return self ? RM_OK : RM_ENOTFOUND;
+}
+
+/* Under the shard's write lock. `ids` has room for all of the partition. */
+static rm_status retain_some(rm_index *index, rm_key128 key, rm_index__partition *self, uint64_t *ids,
+                             bool (*keep)(rm_key128 partition, uint64_t id, void *user), void *user, uint64_t *removed)
+{
+    uint64_t count = rm_index__entries(self);
+    rm_status status = RM_OK;
+    if (self->count)
+        memcpy(ids, self->ids, self->count * sizeof(*ids));
+    if (self->lists)
+        rm_index__ids_copy(&self->lists->alive, ids + self->count);
+    for (uint64_t i = 0; status == RM_OK && i < count; i++) {
+        if (keep(key, ids[i], user))
+            continue;
+        status = take(index, self, ids[i]);
+        *removed += status == RM_OK;
+    }
+    return status;
+}
+
+static rm_status retain_partition(rm_index *index, rm_index__shard *shard, rm_key128 key,
+                                  bool (*keep)(rm_key128 partition, uint64_t id, void *user), void *user,
+                                  uint64_t *removed)
+{
+    rm_index__partition *self = rm_map_get(&shard->partitions, key);
+    uint64_t *ids = self ? rm_alloc(((size_t)rm_index__entries(self) + 1) * sizeof(*ids)) : NULL;
+    if (!self)
+        return RM_OK;
+    if (!ids)
+        return RM_ENOMEM;
+    rm_status status = retain_some(index, key, self, ids, keep, user, removed);
+    if (rm_index__entries(self) == 0)
+        drop_locked(shard, key, self);
+    else
+        rm_index__consider(index, key, self);
+    rm_free(ids);
+    return status;
+}
+
+/* The keys of a shard's partitions; *ret_keys is the caller's. */
+static rm_status copy_keys(rm_index__shard *shard, rm_key128 **ret_keys, size_t *ret_count)
+{
+    size_t cursor = 0, count = 0;
+    void *partition;
+    (void)pthread_rwlock_rdlock(&shard->lock);
+    rm_key128 *keys = rm_alloc((shard->partitions.count + 1) * sizeof(*keys));
+    while (keys && rm_map_next(&shard->partitions, &cursor, &keys[count], &partition))
+        count++;
+    (void)pthread_rwlock_unlock(&shard->lock);
+    *ret_keys = keys;
+    *ret_count = count;
+    return keys ? RM_OK : RM_ENOMEM;
+}
+
+rm_status rm_index_retain(rm_index *index, bool (*keep)(rm_key128 partition, uint64_t id, void *user), void *user,
+                          uint64_t *ret_removed)
+{
+    rm_status status = RM_OK;
+    uint64_t removed = 0;
+    for (size_t i = 0; i < RM_INDEX__SHARDS && status == RM_OK; i++) {
+        rm_index__shard *shard = &index->shards[i];
+        rm_key128 *keys;
+        size_t count;
+        status = copy_keys(shard, &keys, &count);
+        for (size_t k = 0; status == RM_OK && k < count; k++) {
+            (void)pthread_rwlock_wrlock(&shard->lock);
+            status = retain_partition(index, shard, keys[k], keep, user, &removed);
+            (void)pthread_rwlock_unlock(&shard->lock);
+        }
+        rm_free(keys);
+    }
+    *ret_removed = removed;
+    return status;
 }
 
 /* ---- searches ---------------------------------------------------------------------------------------------------- */

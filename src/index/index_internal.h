@@ -107,11 +107,12 @@ rm_status rm_index__lists_read(rm_index__lists *lists, FILE *file) RM_WARN_UNUSE
 
 typedef struct rm_index__job rm_index__job;
 
-/* Small ones are many: 40 bytes, and one block for the entries: `capacity` ids, then as many rows. */
+/* Small ones are many: 48 bytes, and one block for the entries: `capacity` ids, then as many rows. */
 typedef struct rm_index__partition {
     uint64_t *ids;
     rm_index__lists *lists; /* NULL: all entries are rows */
     rm_index__job *job;     /* what is being done to it; it is told of removals */
+    uint64_t highest;       /* no id over this one was ever here, so that a new one need not be looked for */
     uint32_t count, capacity;
     bool due; /* queued for maintenance */
 } rm_index__partition;

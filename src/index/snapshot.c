@@ -176,6 +176,8 @@ static rm_status read_partition(rm_index *index, rm_slice *rest, bool with_lists
     if (rm_map_get(&shard->partitions, head.key))
         return RM_ECORRUPT;
     rm_index__partition *self = rm_index__partition_create();
+    if (self)
+        self->highest = RM_INDEX__NO_ID - 1; /* not known */
     rm_status status = self ? read_rows(index, rest, head.rows, self) : RM_ENOMEM;
     if (status == RM_OK && head.has_lists)
         status = read_lists(rest, index->options.dimensions, with_lists && index->may_list, &self->lists);

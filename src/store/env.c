@@ -196,7 +196,7 @@ void rm_store__env_mark_damaged(const rm_store__env *env)
 /* Removes an environment that was set aside: the files that LMDB and this module make, then the folder if empty. */
 static void remove_env(const char *path)
 {
-    static const char *const names[] = {"data.mdb", "lock.mdb", "damaged"};
+    static const char *const names[] = {"data.mdb", "lock.mdb", "damaged", "semantic.index", "semantic.index.tmp"};
     for (size_t i = 0; i < RM_COUNT(names); i++) {
         char *file = join(path, names[i]);
         if (file)

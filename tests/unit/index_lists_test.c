@@ -52,6 +52,45 @@ static void fresh_entries_are_found_and_absorbed(void **state)
     world_deinit(&w);
 }
 
+static bool is_present(rm_key128 partition, uint64_t id, void *user)
+{
+    const world *w = user;
+    assert_true(rm_key128_eq(w->homes[id], partition));
+    return w->present[id];
+}
+
+/* After a snapshot was loaded: rows and lists lose what the owner has no more, in every partition. */
+static void only_what_is_kept_stays(void **state)
+{
+    const rm_key128 other = {3, 4}, gone = {5, 6};
+    uint64_t removed = 0;
+    world w;
+    (void)state;
+    world_init(&w, 24, 4000, FLAT_MAX);
+    world_fill(&w, HOME, 0, 2000);
+    world_maintain(&w);
+    world_fill(&w, HOME, 2000, 2100); /* rows beside the lists */
+    world_fill(&w, other, 2100, 2200);
+    world_fill(&w, gone, 2200, 2210);
+    assert_int_equal(rm_index_retain(w.index, is_present, &w, &removed), RM_OK);
+    assert_int_equal(removed, 0);
+    for (uint64_t id = 0; id < 2210; id++) {
+        if (id % 3 && id < 2200)
+            continue;
+        w.present[id] = false;
+        assert_int_equal(rm_index_remove(w.reference, w.homes[id], id), RM_OK);
+    }
+    assert_int_equal(rm_index_retain(w.index, is_present, &w, &removed), RM_OK);
+    assert_int_equal(removed, 734 + 10);
+    assert_int_equal(rm_index_get_stats(w.index).partitions, 2);
+    assert_int_equal(rm_index_count(w.index, HOME), rm_index_count(w.reference, HOME));
+    assert_int_equal(rm_index_count(w.index, other), rm_index_count(w.reference, other));
+    assert_true(count_found(&w, HOME, QUERIES) >= QUERIES * 98 / 100);
+    world_maintain(&w);
+    assert_true(count_found(&w, HOME, QUERIES) >= QUERIES * 98 / 100);
+    world_deinit(&w);
+}
+
 /* Nothing that was removed is found, and what it hid is. */
 static void removed_entries_are_gone_at_once(void **state)
 {
@@ -338,6 +377,7 @@ int main(void)
         cmocka_unit_test(a_partition_that_grows_gets_lists),
         cmocka_unit_test(fresh_entries_are_found_and_absorbed),
         cmocka_unit_test(removed_entries_are_gone_at_once),
+        cmocka_unit_test(only_what_is_kept_stays),
         cmocka_unit_test(the_dead_hide_nobody),
         cmocka_unit_test(what_cannot_be_read_is_left_out),
         cmocka_unit_test(training_asks_the_owner),
