@@ -7,6 +7,7 @@
 #define REMORA_ADMIN_H
 
 #include "remora/config.h"
+#include "remora/keeper.h"
 #include "remora/net.h"
 #include "remora/observe.h"
 #include "remora/store.h"
@@ -21,6 +22,7 @@ typedef struct rm_admin_context {
     void (*gauges)(void *user, rm_gauges *gauges); /* fills what it owns; store and version are filled already */
     bool (*ready)(void *user);                     /* false while starting or draining */
     rm_config *(*config)(void *user);              /* the configuration in force, with a reference for the caller */
+    rm_keeper *(*keeper)(void *user);              /* outlives the server; NULL, or answers it: no semantic cache */
     void *user;
 } rm_admin_context;
 
@@ -49,8 +51,13 @@ rm_status rm_admin_read_purge(rm_slice body, rm_scope scope, uint64_t now_ms, rm
 /* Append one JSON object. */
 rm_status rm_admin_stats_json(const rm_store_stats *stats, rm_buf *out);
 rm_status rm_admin_entry_json(const rm_record *record, uint64_t now_ms, rm_buf *out);
-/* The report over what the store's ledger holds since then. Not on a data loop. RM_EIO, RM_ENOMEM. */
-rm_status rm_admin_report_json(rm_store *store, uint64_t since_ms, rm_buf *out) RM_WARN_UNUSED;
-rm_status rm_admin_report_table(rm_store *store, uint64_t since_ms, rm_buf *out) RM_WARN_UNUSED;
+/* What a running Remora's semantic cache has to tell. */
+typedef struct rm_admin_semantic rm_admin_semantic;
+/* The report over what the store's ledger holds since then, and on the semantic cache (NULL: without). Not on a data loop.
+ * RM_EIO, RM_ENOMEM. */
+rm_status rm_admin_report_json(rm_store *store, const rm_admin_semantic *semantic, uint64_t since_ms,
+                               rm_buf *out) RM_WARN_UNUSED;
+rm_status rm_admin_report_table(rm_store *store, const rm_admin_semantic *semantic, uint64_t since_ms,
+                                rm_buf *out) RM_WARN_UNUSED;
 
 #endif

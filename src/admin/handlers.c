@@ -29,6 +29,18 @@ static int no_store(rm_admin_call *call)
     return rm_admin__error(call, 503, "Remora serves without a store; its log says why");
 }
 
+static rm_status with_semantic(rm_admin_call *call, rm_status (*print)(rm_admin_semantic *semantic, rm_buf *out))
+{
+    rm_admin_semantic semantic;
+    rm_status status = rm_admin__semantic_open(&call->admin->context, &semantic);
+
+    if (status != RM_OK)
+        return status;
+    status = print(&semantic, &call->out);
+    rm_admin__semantic_close(&semantic);
+    return status;
+}
+
 static int get_metrics(rm_admin_call *call)
 {
     const rm_admin_context *context = &call->admin->context;
@@ -38,6 +50,8 @@ static int get_metrics(rm_admin_call *call)
         rm_store_get_stats(context->store, &gauges.store);
     context->gauges(context->user, &gauges);
     rm_status status = rm_observe_prometheus(context->observe, &gauges, &call->out);
+    if (status == RM_OK)
+        status = with_semantic(call, rm_admin__semantic_prometheus);
     if (status != RM_OK)
         return failed(call, status);
     call->content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -61,6 +75,19 @@ static rm_status flush_ledger(const rm_admin_context *context)
     return status;
 }
 
+static rm_status report_since(rm_admin_call *call, uint64_t since_ms, bool table)
+{
+    rm_admin_semantic semantic;
+    rm_status status = rm_admin__semantic_open(&call->admin->context, &semantic);
+
+    if (status != RM_OK)
+        return status;
+    status = (table ? rm_admin_report_table : rm_admin_report_json)(
+        call->admin->context.store, semantic.known ? &semantic : NULL, since_ms, &call->out);
+    rm_admin__semantic_close(&semantic);
+    return status;
+}
+
 /* ?since=T, and &format=table for `remora report`. */
 static int get_report(rm_admin_call *call)
 {
@@ -79,7 +106,7 @@ static int get_report(rm_admin_call *call)
     if (status != RM_OK) /* the report still tells what was stored before */
         rm_log_limited(RM_LOG_WARN, "admin", "ledger rows could not be stored: %s", rm_status_text(status));
     bool table = rm_admin__query(rm_req_head(call->req)->query, "format", format) == RM_OK && !strcmp(format, "table");
-    status = (table ? rm_admin_report_table : rm_admin_report_json)(context->store, since_ms, &call->out);
+    status = report_since(call, since_ms, table);
     if (status != RM_OK)
         return failed(call, status);
     if (table)
@@ -156,6 +183,90 @@ static int post_purge(rm_admin_call *call)
     return 200;
 }
 
+/* ---- the semantic cache ------------------------------------------------------------------------------------------ */
+
+static rm_keeper *keeper_of(const rm_admin_call *call)
+{
+    const rm_admin_context *context = &call->admin->context;
+
+    return context->keeper ? context->keeper(context->user) : NULL;
+}
+
+static int no_keeper(rm_admin_call *call)
+{
+    return rm_admin__error(call, 503,
+                           "the semantic cache is off: by cache.semantic.mode, or for a reason that the log says");
+}
+
+static int unknown_id(rm_admin_call *call)
+{
+    return rm_admin__error(call, 404,
+                           "no decision of the semantic cache has that id: it decides where the exact cache has no "
+                           "answer, and only its latest decisions are kept");
+}
+
+static rm_status print_semantic(rm_admin_semantic *semantic, rm_buf *out)
+{
+    return rm_admin__semantic_json(semantic, out);
+}
+
+static int get_semantic(rm_admin_call *call)
+{
+    rm_status status = with_semantic(call, print_semantic);
+
+    return status == RM_OK ? 200 : failed(call, status);
+}
+
+static int get_receipt(rm_admin_call *call)
+{
+    char id[RM_ADMIN_QUERY_BYTES_MAX];
+    rm_semantic_receipt receipt;
+    rm_keeper *keeper = keeper_of(call);
+
+    if (rm_admin__query(rm_req_head(call->req)->query, "id", id) != RM_OK || !*id)
+        return rm_admin__error(call, 400, "id must be the x-remora-id of an answer");
+    if (!keeper)
+        return no_keeper(call);
+    if (rm_keeper_get_receipt(keeper, rm_slice_cstr(id), &receipt) != RM_OK)
+        return unknown_id(call);
+    rm_status status = rm_admin__receipt_json(&receipt, &call->out);
+    return status == RM_OK ? 200 : failed(call, status);
+}
+
+/* The id is a receipt's here, so of our own making. */
+static void log_feedback(const rm_admin_feedback *feedback)
+{
+    char memory[6 * RM_ADMIN_LOG_BYTES_MAX]; /* the longest escape of a byte */
+    rm_buf note = rm_buf_over(memory, sizeof(memory));
+    size_t len = feedback->note.len < RM_ADMIN_LOG_BYTES_MAX ? feedback->note.len : RM_ADMIN_LOG_BYTES_MAX;
+
+    rm_buf_append_json_escaped(&note, rm_slice_make(feedback->note.ptr, len));
+    rm_log(RM_LOG_INFO, "admin", "answer %.*s was called %s: \"%.*s%s\"", (int)feedback->id.len, feedback->id.ptr,
+           feedback->right ? "right" : "wrong", (int)note.len, memory, len < feedback->note.len ? "..." : "");
+}
+
+static int post_feedback(rm_admin_call *call)
+{
+    rm_admin_feedback feedback;
+    rm_feedback_effect effect;
+    const char *why = NULL;
+    rm_keeper *keeper = keeper_of(call);
+    rm_status status = rm_admin__read_feedback(rm_buf_slice(&call->body), rm_req_arena(call->req), &feedback, &why);
+
+    if (status != RM_OK)
+        return rm_admin__error(call, 400, why);
+    if (!keeper)
+        return no_keeper(call);
+    status = rm_keeper_feedback(keeper, feedback.id, feedback.right, &effect);
+    if (status == RM_ENOTFOUND)
+        return unknown_id(call);
+    if (status != RM_OK)
+        return failed(call, status);
+    log_feedback(&feedback);
+    status = rm_admin__feedback_json(&feedback, effect, &call->out);
+    return status == RM_OK ? 200 : failed(call, status);
+}
+
 /* ---- the page ---------------------------------------------------------------------------------------------------- */
 
 static int get_page(rm_admin_call *call)
@@ -175,5 +286,8 @@ const rm_admin_route rm_admin__routes[] = {
     {"/api/cache/stats", RM_METHOD_GET, false, get_stats},
     {"/api/cache/entry", RM_METHOD_GET, false, get_entry},
     {"/api/cache/purge", RM_METHOD_POST, false, post_purge},
+    {"/api/semantic", RM_METHOD_GET, false, get_semantic},
+    {"/api/semantic/receipt", RM_METHOD_GET, false, get_receipt},
+    {"/api/feedback", RM_METHOD_POST, false, post_feedback},
 };
 const size_t rm_admin__route_count = RM_COUNT(rm_admin__routes);

@@ -316,12 +316,21 @@ static rm_status report_of(rm_store *store, uint64_t since_ms, rm_status (*print
     return status;
 }
 
-rm_status rm_admin_report_json(rm_store *store, uint64_t since_ms, rm_buf *out)
+rm_status rm_admin_report_json(rm_store *store, const rm_admin_semantic *semantic, uint64_t since_ms, rm_buf *out)
 {
-    return report_of(store, since_ms, rm_report_json, out);
+    rm_status status = report_of(store, since_ms, rm_report_json, out);
+
+    if (status != RM_OK || !semantic)
+        return status;
+    out->len--; /* the closing brace */
+    rm_buf_append_cstr(out, ",\"semantic\":");
+    status = rm_admin__semantic_report_json(semantic, out);
+    return status == RM_OK ? rm_buf_append_char(out, '}') : status;
 }
 
-rm_status rm_admin_report_table(rm_store *store, uint64_t since_ms, rm_buf *out)
+rm_status rm_admin_report_table(rm_store *store, const rm_admin_semantic *semantic, uint64_t since_ms, rm_buf *out)
 {
-    return report_of(store, since_ms, rm_report_table, out);
+    rm_status status = report_of(store, since_ms, rm_report_table, out);
+
+    return status == RM_OK && semantic ? rm_admin__semantic_report_table(semantic, out) : status;
 }

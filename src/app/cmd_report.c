@@ -64,7 +64,7 @@ static rm_status read_ledger(const rm_config *config, uint64_t since_ms, bool js
     rm_status status = rm_store_open(&options, &store);
     if (status != RM_OK)
         return status;
-    status = (json ? rm_admin_report_json : rm_admin_report_table)(store, since_ms, out);
+    status = (json ? rm_admin_report_json : rm_admin_report_table)(store, NULL, since_ms, out);
     rm_store_close(store);
     return status;
 }

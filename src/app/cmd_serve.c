@@ -21,7 +21,7 @@ typedef struct server {
     rm_proxy proxy;
     rm_settings *settings;
     rm_app_keeping *keeping; /* NULL: no semantic cache so far */
-    pthread_mutex_t lock;    /* guards settings, which the admin thread reads too */
+    pthread_mutex_t lock;    /* guards settings and keeping, which the admin thread reads too */
     rm_app_loops *loops;
     rm_loop *admin_loop;
     rm_admin *admin;
@@ -73,6 +73,15 @@ static rm_config *current_config(void *user)
     rm_config *config = rm_config_ref(self->settings->config);
     pthread_mutex_unlock(&self->lock);
     return config;
+}
+
+static rm_keeper *current_keeper(void *user)
+{
+    server *self = user;
+    pthread_mutex_lock(&self->lock);
+    rm_keeper *keeper = self->keeping ? rm_app_keeping_keeper(self->keeping) : NULL;
+    pthread_mutex_unlock(&self->lock);
+    return keeper;
 }
 
 static bool is_ready(void *user)
@@ -153,9 +162,13 @@ static rm_status open_store(server *self, const rm_config *config)
 static void keep(server *self, rm_settings *settings)
 {
     if (settings->semantic && self->proxy.store && !self->keeping) {
-        rm_status status = rm_app_keeping_start(settings, self->proxy.store, &self->keeping);
+        rm_app_keeping *keeping = NULL;
+        rm_status status = rm_app_keeping_start(settings, self->proxy.store, &keeping);
         if (status != RM_OK)
             rm_log(RM_LOG_WARN, "app", "the semantic cache is off: %s", rm_status_text(status));
+        pthread_mutex_lock(&self->lock);
+        self->keeping = keeping;
+        pthread_mutex_unlock(&self->lock);
     }
     if (settings->semantic && self->keeping)
         settings->keeper = rm_app_keeping_keeper(self->keeping);
@@ -177,6 +190,7 @@ static rm_status start_admin(server *self, const rm_config *config)
         .gauges = fill_gauges,
         .ready = is_ready,
         .config = current_config,
+        .keeper = current_keeper,
         .user = self,
     };
     rm_status status = rm_loop_create(config->loops, &self->admin_loop);
