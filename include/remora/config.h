@@ -29,6 +29,9 @@ typedef struct rm_config_upstream {
 
 enum { RM_CAP_TOOLS = 1, RM_CAP_JSON_SCHEMA = 2, RM_CAP_VISION = 4, RM_CAP_STREAMING = 8, RM_CAP_LOGPROBS = 16 };
 
+/* Texts that the semantic cache leaves to the exact one: those that speak of the moment, or of who asks. */
+enum { RM_EXACT_ONLY_TIME = 1, RM_EXACT_ONLY_PERSONAL = 2 };
+
 /* Stands for Remora itself: the upstream of catalogue models that it runs (their names begin with RM_CONFIG_LOCAL). */
 extern const rm_config_upstream rm_config_local;
 #define RM_CONFIG_LOCAL "local/"
@@ -76,6 +79,7 @@ typedef struct rm_config {
             double max_error;
             double audit;        /* share of would-be hits */
             unsigned guards_off; /* bits of rm_semantic_guard_name */
+            unsigned exact_only; /* RM_EXACT_ONLY_* */
             uint64_t ttl_ms;     /* 0: the answer's own */
             const char *model;
             unsigned model_line; /* of it in the file; 0: the default's */

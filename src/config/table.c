@@ -28,6 +28,8 @@ static const rm_config_word capabilities[] = {{"tools", RM_CAP_TOOLS},       {"j
                                               {"vision", RM_CAP_VISION},     {"streaming", RM_CAP_STREAMING},
                                               {"logprobs", RM_CAP_LOGPROBS}, {NULL, 0}};
 
+static const rm_config_word exact_only_words[] = {
+    {"time", RM_EXACT_ONLY_TIME}, {"personal", RM_EXACT_ONLY_PERSONAL}, {NULL, 0}};
 /* Bits and words of the semantic cache's guards, which this layer cannot see; tests/unit/cache_markers_test.c compares. */
 static const rm_config_word guards[] = {{"numbers", 1 << 0},
                                         {"units", 1 << 1},
@@ -134,6 +136,8 @@ const rm_config_option rm_config__options[] = {
      "share of hits that the upstream is asked for all the same, to measure the error"},
     {"cache.semantic.guards_off", RM_KIND_FLAGS, RESTART, TOP(cache.semantic.guards_off), "[]", NULL, NULL, guards,
      "text guards that no longer forbid a hit; each one left out is a kind of wrong answer let through"},
+    {"cache.semantic.exact_only", RM_KIND_FLAGS, 0, TOP(cache.semantic.exact_only), "[]", NULL, NULL, exact_only_words,
+     "questions with such English words (today, latest, this week; I, my, us) are for the exact cache only"},
     {"cache.semantic.ttl", RM_KIND_MS, 0, TOP(cache.semantic.ttl_ms), "0", "0", "3650d", NULL,
      "an older answer serves exact repeats only; 0: as long as it is kept"},
     {"cache.semantic.model", RM_KIND_NAME, RESTART, TOP(cache.semantic.model), "all-minilm-l6-v2", NULL, NULL, NULL,

@@ -227,8 +227,12 @@ static rm_status read_question(rm_exchange *exchange, const rm_inquiry_plan *pla
     rm_status status = rm_exchange__variant(rm_req_head(exchange->req), plan->scratch, &variant);
     if (status != RM_OK)
         return status;
-    return rm_semantic_question_read(plan->info, exchange->upstream, &exchange->tenant, exchange->name_space, variant,
-                                     exchange->worker->proxy->secret, ret_question);
+    status = rm_semantic_question_read(plan->info, exchange->upstream, &exchange->tenant, exchange->name_space, variant,
+                                       exchange->worker->proxy->secret, ret_question);
+    unsigned kinds = exchange->generation->config->cache.semantic.exact_only;
+    if (status == RM_OK && ret_question->fitness == RM_SEMANTIC_FIT && rm_semantic_marked(ret_question->text, kinds))
+        ret_question->fitness = RM_SEMANTIC_MARKED;
+    return status;
 }
 
 /* Copies what outlives the request. */

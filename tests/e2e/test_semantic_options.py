@@ -70,3 +70,18 @@ def test_who_takes_no_old_answer_takes_it_from_nobody(start, provider):  # noqa:
     only = {"x-remora-cache": "only-if-cached"}
     assert ask(remora, PASSWORD[1], headers={**only, "cache-control": "max-age=0"}).status_code == 504
     assert is_semantic(ask(remora, PASSWORD[1], headers=only)) and provider.count == 1
+
+
+TODAY = ["What is the current invoice number?", "what is the current invoice number"]
+
+
+def test_marked_texts_are_for_the_exact_cache(start, provider):  # noqa: F811
+    remora = start(cache={"semantic": {**GENEROUS, "exact_only": ["time"]}}, embed=PATIENT)
+    assert [cache_of(ask(remora, text)) for text in (*TODAY, TODAY[0])] == ["MISS", "MISS", "HIT"]
+    assert verdicts(remora, 3) == ["", "", ""] and remora.metric("remora_embed_texts_total") == 0
+    ask(remora, PASSWORD[0])
+    assert is_semantic(ask(remora, PASSWORD[1]))
+    reload(remora, cache={"semantic": {"exact_only": ["personal"]}})
+    assert cache_of(ask(remora, PASSWORD[2])) == "MISS"
+    ask(remora, TODAY[0].replace("invoice", "refund"))
+    assert is_semantic(ask(remora, TODAY[1].replace("invoice", "refund")))

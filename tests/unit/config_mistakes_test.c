@@ -120,6 +120,8 @@ static const struct {
      "f.yaml:1: cache.semantic.guards_off: \"colours\" is not known here; write numbers, units, dates, negation, antonym, aspect, order, substitution, addition, entity, code, quoted, language, invisible, contained or noise\n"},
     {"cache: {semantic: {ttl: 3651d}}\n",
      "f.yaml:1: cache.semantic.ttl: 3651d is out of range; write 0 to 3650d\n"},
+    {"cache: {semantic: {exact_only: [time, place]}}\n",
+     "f.yaml:1: cache.semantic.exact_only: \"place\" is not known here; write time or personal\n"},
     {"timeouts: {connect: 25h}\n",
      "f.yaml:1: timeouts.connect: 25h is out of range; write 10ms to 24h\n"},
     {"embed: {deadline: 15}\n",
