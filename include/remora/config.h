@@ -81,6 +81,7 @@ typedef struct rm_config {
             unsigned guards_off; /* bits of rm_semantic_guard_name */
             unsigned exact_only; /* RM_EXACT_ONLY_* */
             uint64_t ttl_ms;     /* 0: the answer's own */
+            uint64_t hit_delay_ms;
             const char *model;
             unsigned model_line; /* of it in the file; 0: the default's */
         } semantic;

@@ -140,6 +140,8 @@ const rm_config_option rm_config__options[] = {
      "questions with such English words (today, latest, this week; I, my, us) are for the exact cache only"},
     {"cache.semantic.ttl", RM_KIND_MS, 0, TOP(cache.semantic.ttl_ms), "0", "0", "3650d", NULL,
      "an older answer serves exact repeats only; 0: as long as it is kept"},
+    {"cache.semantic.hit_delay", RM_KIND_MS, 0, TOP(cache.semantic.hit_delay_ms), "0", "0", "1s", NULL,
+     "where tenants share entries (cache.scope team or shared): hold each hit back, so that its timing tells nobody what others asked"},
     {"cache.semantic.model", RM_KIND_NAME, RESTART, TOP(cache.semantic.model), "all-minilm-l6-v2", NULL, NULL, NULL,
      "embedding model"},
 

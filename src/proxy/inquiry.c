@@ -1,6 +1,6 @@
 /* The semantic cache's part in a request.
  *
- *     serve    exact miss ─► lane ─► vector ─► decide (worker's thread) ─┬─ hit ─► the kept answer
+ *     serve    exact miss ─► lane ─► vector ─► decide (worker's thread) ─┬─ hit ─► [hit_delay ─►] the kept answer
  *              within embed.deadline, else the request goes on alone     └─ else ─► upstream ─► learn
  *     shadow   the request goes on at once; vector, decision and answer meet here, whichever comes last
  *
@@ -23,6 +23,7 @@ struct rm_inquiry {
     _Atomic bool abandoned; /* nobody waits for a hit any more */
     rm_status decide_status;
     bool decided, answered, kept;
+    bool held;     /* a hit, until its delay is over */
     bool outlived; /* the entry would have been served, but for its age */
     rm_semantic_decision decision;
     rm_semantic_answer answer;
@@ -160,15 +161,46 @@ static bool serve(rm_inquiry *inquiry, rm_exchange *exchange)
 }
 
 /* The exchange goes on, with or without an answer of the cache's. */
-static void resume(rm_inquiry *inquiry)
+static void go_on(rm_inquiry *inquiry)
 {
     rm_exchange *exchange = inquiry->exchange;
     inquiry->exchange = NULL;
-    rm_timer_stop(inquiry->worker->exec, &inquiry->limit);
     bool served = inquiry->decided && inquiry->decision.verdict == RM_VERDICT_HIT && serve(inquiry, exchange);
     if (!served)
         rm_exchange__ask_upstream(exchange, &inquiry->info, &inquiry->controls, inquiry->upstream, &inquiry->key);
     rm_arena_deinit(&inquiry->scratch);
+}
+
+/* The lane is done with it: but for this reference the exchange alone holds it. */
+static void on_held(rm_timer *timer)
+{
+    rm_inquiry *inquiry = rm_inquiry__ref(RM_CONTAINER_OF(timer, rm_inquiry, limit));
+    inquiry->held = false;
+    go_on(inquiry);
+    rm_inquiry__unref(inquiry);
+}
+
+/* How long a hit waits, so that who shares entries with others cannot tell by the time which of them are there. */
+static uint64_t delay_ms_of(const rm_inquiry *inquiry)
+{
+    const rm_config *config = inquiry->generation->config;
+    bool hit = inquiry->decided && inquiry->decision.verdict == RM_VERDICT_HIT;
+    return hit && config->cache.scope != RM_SCOPE_KEY ? config->cache.semantic.hit_delay_ms : 0;
+}
+
+/* The exchange has waited for the decision as long as it will. */
+static void resume(rm_inquiry *inquiry)
+{
+    rm_exec *exec = inquiry->worker->exec;
+    uint64_t delay_ms = delay_ms_of(inquiry);
+    rm_timer_stop(exec, &inquiry->limit);
+    if (delay_ms == 0) {
+        go_on(inquiry);
+        return;
+    }
+    inquiry->held = true;
+    inquiry->limit.fire = on_held;
+    rm_timer_start(exec, &inquiry->limit, delay_ms);
 }
 
 static void on_limit(rm_timer *timer)
@@ -356,5 +388,8 @@ void rm_inquiry__leave(rm_exchange *exchange)
     inquiry->exchange = NULL;
     rm_timer_stop(inquiry->worker->exec, &inquiry->limit);
     rm_arena_deinit(&inquiry->scratch);
-    rm_lane_cancel(inquiry->generation->settings->semantic->lane, &inquiry->op);
+    if (inquiry->held)
+        rm_semantic_withdraw(rm_keeper_semantic(keeper_of(inquiry)), inquiry->ask.name_space, &inquiry->decision);
+    else
+        rm_lane_cancel(inquiry->generation->settings->semantic->lane, &inquiry->op);
 }

@@ -1,6 +1,12 @@
 """Options of the semantic cache: guards, markers, ages, delays and categories. Provider and questions are test_semantic.py's."""
+import contextlib
 import json
 import signal
+import threading
+import time
+
+import httpx
+import pytest
 
 from asking import cache_of
 from programs import eventually
@@ -85,3 +91,77 @@ def test_marked_texts_are_for_the_exact_cache(start, provider):  # noqa: F811
     assert cache_of(ask(remora, PASSWORD[2])) == "MISS"
     ask(remora, TODAY[0].replace("invoice", "refund"))
     assert is_semantic(ask(remora, TODAY[1].replace("invoice", "refund")))
+
+
+def timed(call):
+    begin = time.monotonic()
+    answer = call()
+    return answer, time.monotonic() - begin
+
+
+@pytest.fixture
+def delaying(start, provider):  # noqa: F811
+    """Holds hits back by a second, and has one."""
+    remora = start(cache={"scope": "shared", "semantic": {**GENEROUS, "hit_delay": "1s"}}, embed=PATIENT)
+    ask(remora, PASSWORD[0])
+    return remora
+
+
+def during_the_delay(remora, action):
+    """action() while a hit is held back; its answer, None where it was cut off."""
+    answers = [None]
+
+    def work():
+        with contextlib.suppress(httpx.HTTPError):
+            answers[0] = ask(remora, PASSWORD[1])
+    thread = threading.Thread(target=work)
+    thread.start()
+    eventually(lambda: remora.metric("remora_semantic_served_total") == 1, 30, "never decided")
+    action()
+    thread.join()
+    return answers[0]
+
+
+def test_a_shared_hit_is_held_back(delaying, provider):  # noqa: F811
+    for text in PASSWORD[1:3]:
+        answer, seconds = timed(lambda text=text: ask(delaying, text))
+        assert is_semantic(answer) and seconds > 0.9
+    assert provider.count == 1
+
+
+def test_hits_of_ones_own_are_not_held_back(start, provider):  # noqa: F811
+    remora = start(cache={"semantic": {**GENEROUS, "hit_delay": "1s"}}, embed=PATIENT)
+    ask(remora, PASSWORD[0])
+    assert min(timed(lambda: ask(remora, text))[1] for text in PASSWORD[1:] * 2) < 0.9 and provider.count == 1
+
+
+def test_who_leaves_a_held_hit_was_not_served(delaying, provider):  # noqa: F811
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(delaying.base + "/chat/completions", json={"model": "gpt-4.1-mini", "messages": [
+            {"role": "user", "content": PASSWORD[1]}]}, headers={"authorization": "Bearer k"}, timeout=0.5)
+    eventually(lambda: any('"status":499' in line for line in delaying.access()), 20, "still there")
+    assert delaying.metric("remora_semantic_served_total") == 0
+    assert is_semantic(ask(delaying, PASSWORD[2])) and provider.count == 1
+
+
+def test_a_stop_waits_for_a_held_hit(delaying, provider):  # noqa: F811
+    assert is_semantic(during_the_delay(delaying, lambda: delaying.signal(signal.SIGTERM)))
+    assert delaying.wait() == 0 and provider.count == 1
+
+
+def test_a_hard_stop_cuts_a_held_hit(start, provider):  # noqa: F811
+    remora = start(cache={"scope": "shared", "semantic": {**GENEROUS, "hit_delay": "1s"}}, embed=PATIENT,
+                   timeouts={"drain": "10ms"})
+    ask(remora, PASSWORD[0])
+    during_the_delay(remora, lambda: remora.signal(signal.SIGTERM))
+    assert remora.wait() == 0
+
+
+def test_what_is_purged_in_the_delay_is_not_served(delaying, provider):  # noqa: F811
+    purge = lambda: httpx.post(delaying.admin + "/api/cache/purge", json={"all": True}).raise_for_status()  # noqa: E731
+    assert cache_of(during_the_delay(delaying, purge)) == "MISS" and provider.count == 2
+
+
+def test_a_held_hit_keeps_its_settings(delaying, provider):  # noqa: F811
+    assert is_semantic(during_the_delay(delaying, lambda: reload(delaying, cache={"semantic": {"mode": "off"}})))
+    assert cache_of(ask(delaying, PASSWORD[2])) == "MISS"

@@ -122,6 +122,8 @@ static const struct {
      "f.yaml:1: cache.semantic.ttl: 3651d is out of range; write 0 to 3650d\n"},
     {"cache: {semantic: {exact_only: [time, place]}}\n",
      "f.yaml:1: cache.semantic.exact_only: \"place\" is not known here; write time or personal\n"},
+    {"cache: {semantic: {hit_delay: 1001ms}}\n",
+     "f.yaml:1: cache.semantic.hit_delay: 1001ms is out of range; write 0 to 1s\n"},
     {"timeouts: {connect: 25h}\n",
      "f.yaml:1: timeouts.connect: 25h is out of range; write 10ms to 24h\n"},
     {"embed: {deadline: 15}\n",

@@ -47,6 +47,7 @@ static void check_defaults(const rm_config *config)
     assert_int_equal(config->cache.semantic.guards_off, 0);
     assert_int_equal(config->cache.semantic.exact_only, 0);
     assert_int_equal(config->cache.semantic.ttl_ms, 0);
+    assert_int_equal(config->cache.semantic.hit_delay_ms, 0);
     assert_int_equal(config->merge.in_flight, RM_MERGE_ON);
     assert_int_equal(config->merge.bytes_max, 8 * RM_MIB);
     assert_int_equal(config->limits.connections, RM_CONNECTIONS_PER_LOOP_MAX);
@@ -98,7 +99,8 @@ static const char every_option[] =
     "cache: {scope: team, anonymous: refuse,\n"
     "  exact: {mode: off, ttl: 1s, bytes_max: 1MiB, sampled: bypass, ids: fresh, store_truncated: on,\n"
     "          stale_while_revalidate: 1m, stale_if_error: 1d, compress: off},\n"
-    "  semantic: {mode: serve, max_error: 0.5, model: other, exact_only: [personal], ttl: 3650d, guards_off: [noise, "
+    "  semantic: {mode: serve, max_error: 0.5, model: other, exact_only: [personal], ttl: 3650d, hit_delay: 1s, "
+    "guards_off: [noise, "
     "numbers]}}\n"
     "embed: {precision: int8, workers: 2, deadline: 250us, overflow: last_turn}\n"
     "merge: {in_flight: deterministic, bytes_max: 64KiB, choices: yes}\n"
@@ -166,6 +168,7 @@ static void check_values(const rm_config *config)
     assert_string_equal(config->cache.semantic.model, "other");
     assert_int_equal(config->cache.semantic.guards_off, 1 << 15 | 1);
     assert_int_equal(config->cache.semantic.exact_only, RM_EXACT_ONLY_PERSONAL);
+    assert_int_equal(config->cache.semantic.hit_delay_ms, 1000);
     assert_int_equal(config->cache.semantic.ttl_ms, 3650 * 86400000ULL);
     assert_string_equal(config->embed.precision, "int8");
     assert_int_equal(config->embed.deadline_us, 250);
