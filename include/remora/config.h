@@ -67,6 +67,7 @@ typedef struct rm_config {
         rm_anonymous anonymous;
         struct {
             rm_mode mode; /* off | serve */
+            unsigned mode_line;
             uint64_t ttl_ms, bytes_max;
             bool serve_sampled;
             bool fresh_ids;       /* ids: original | fresh */

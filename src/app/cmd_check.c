@@ -102,24 +102,33 @@ static void append_findings(rm_buf *out, const finding *findings, size_t count)
     }
 }
 
-static void print_json(const char *file, const rm_config_errors *errors, const finding *findings, size_t count)
+static void append_mistakes(rm_buf *out, rm_slice lines, const char *file)
 {
-    rm_slice lines = rm_buf_slice(&errors->text), line;
+    const char *comma = "";
+    rm_slice line;
+
+    while (rm_slice_split(&lines, '\n', &line)) {
+        if (line.len <= strlen(file))
+            continue;
+        rm_buf_append_cstr(out, comma);
+        append_mistake(out, line, strlen(file));
+        comma = ",";
+    }
+}
+
+static void print_json(const char *file, const rm_config_errors *errors, rm_slice warnings, const finding *findings,
+                       size_t count)
+{
     const char *name = file ? file : "(defaults)";
-    bool first = true;
     rm_buf out;
 
     rm_buf_init(&out, RM_MIB);
     rm_buf_appendf(&out, "{\"ok\":%s,\"file\":", errors->count ? "false" : "true");
     append_quoted(&out, rm_slice_cstr(name));
     rm_buf_appendf(&out, ",\"mistake_count\":%zu,\"mistakes\":[", errors->count);
-    while (rm_slice_split(&lines, '\n', &line)) {
-        if (line.len <= strlen(name))
-            continue;
-        rm_buf_append_cstr(&out, first ? "" : ",");
-        append_mistake(&out, line, strlen(name));
-        first = false;
-    }
+    append_mistakes(&out, rm_buf_slice(&errors->text), name);
+    rm_buf_append_cstr(&out, "],\"warnings\":[");
+    append_mistakes(&out, warnings, name);
     rm_buf_append_cstr(&out, "],\"upstreams\":[");
     append_findings(&out, findings, count);
     if (rm_buf_append_cstr(&out, "]}\n") == RM_OK)
@@ -135,8 +144,11 @@ static void print_mistakes(const rm_config_errors *errors)
         (void)fprintf(stderr, "... and %zu more\n", errors->count - RM_CONFIG_ERRORS_MAX);
 }
 
-static void print_summary(const char *file, const rm_config *config, const finding *findings, size_t count)
+static void print_summary(const char *file, const rm_config *config, rm_slice warnings, const finding *findings,
+                          size_t count)
 {
+    if (warnings.len > 0)
+        (void)fwrite(warnings.ptr, 1, warnings.len, stdout);
     for (size_t i = 0; i < count; i++)
         if (findings[i].text)
             (void)printf(
@@ -226,6 +238,16 @@ static rm_status check_files(const char *file, const rm_config *config, rm_confi
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
+/* What is allowed, and yet cannot be what was meant. */
+static void find_warnings(const char *file, const rm_config *config, rm_buf *out)
+{
+    if (config->cache.exact.mode == RM_MODE_OFF && config->cache.semantic.mode == RM_MODE_SERVE)
+        rm_buf_appendf(out,
+                       "%s:%u: cache.exact.mode: warning: is off while cache.semantic.mode is serve: no answer is kept "
+                       "that could be served; write serve here, or off there\n",
+                       file ? file : "(defaults)", config->cache.exact.mode_line);
+}
+
 static void check_upstreams(const char *file, const rm_config *config, const rm_config_errors *errors, bool json,
                             bool offline)
 {
@@ -236,10 +258,14 @@ static void check_upstreams(const char *file, const rm_config *config, const rm_
         findings[i] = (finding){.upstream = &config->upstreams[i]};
         probe(&findings[i]);
     }
+    rm_buf warnings;
+    rm_buf_init(&warnings, RM_MIB);
+    find_warnings(file, config, &warnings);
     if (json)
-        print_json(file, errors, findings, count);
+        print_json(file, errors, rm_buf_slice(&warnings), findings, count);
     else
-        print_summary(file, config, findings, count);
+        print_summary(file, config, rm_buf_slice(&warnings), findings, count);
+    rm_buf_deinit(&warnings);
 }
 
 int rm_app_check(int argc, char **argv)
@@ -272,7 +298,7 @@ int rm_app_check(int argc, char **argv)
     if (status == RM_OK)
         check_upstreams(file, config, &errors, json, offline);
     else if (json)
-        print_json(file, &errors, NULL, 0);
+        print_json(file, &errors, RM_SLICE_NONE, NULL, 0);
     else
         print_mistakes(&errors);
     rm_config_unref(config);

@@ -225,6 +225,7 @@ static void check_whole(rm_config_reader *reader)
     rm_config *config = reader->config;
 
     config->prices_line = line_of(reader, "prices");
+    config->cache.exact.mode_line = line_of(reader, "cache.exact.mode");
     config->cache.semantic.model_line = line_of(reader, "cache.semantic.model");
     if (config->listen && config->admin && addresses_clash(config->listen, config->admin))
         rm_config__mistake(reader, line_of(reader, "admin") ? line_of(reader, "admin") : line_of(reader, "listen"),

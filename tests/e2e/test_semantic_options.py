@@ -2,6 +2,7 @@
 import contextlib
 import json
 import signal
+import subprocess
 import threading
 import time
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from asking import cache_of
-from programs import eventually
+from programs import BIN, ROOT, eventually
 from test_semantic import PATIENT, PASSWORD, ask, is_semantic, provider, start  # noqa: F401
 
 GENEROUS = {"mode": "serve", "max_error": 0.2, "audit": 0}
@@ -165,3 +166,24 @@ def test_what_is_purged_in_the_delay_is_not_served(delaying, provider):  # noqa:
 def test_a_held_hit_keeps_its_settings(delaying, provider):  # noqa: F811
     assert is_semantic(during_the_delay(delaying, lambda: reload(delaying, cache={"semantic": {"mode": "off"}})))
     assert cache_of(ask(delaying, PASSWORD[2])) == "MISS"
+
+
+def check(folder, text):
+    """`remora check` of that text, as a person and as a program sees it."""
+    path = folder / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    said, told = (subprocess.run([BIN / "remora", "check", "--offline", "-c", path, *more], capture_output=True, text=True, timeout=60,
+                                 env={"REMORA_MODELS": str(ROOT / "build" / "models")}, check=False) for more in ([], ["--json"]))
+    assert said.returncode == told.returncode
+    return said, json.loads(told.stdout)
+
+
+def test_a_semantic_cache_without_an_exact_one_is_a_warning(tmp_path):
+    text = "cache:\n  exact:\n    mode: off\n  semantic: {mode: %s}\n"
+    said, told = check(tmp_path, text % "serve")
+    assert said.returncode == 0 and told["ok"] and not told["mistakes"]
+    assert f"{tmp_path}/c.yaml:3: cache.exact.mode: warning: is off while cache.semantic.mode is serve" in said.stdout
+    [warning] = told["warnings"]
+    assert warning["line"] == 3 and warning["path"] == "cache.exact.mode" and warning["what"].startswith("warning: is off")
+    said, told = check(tmp_path, text % "shadow")
+    assert said.returncode == 0 and "warning" not in said.stdout and told["warnings"] == []

@@ -158,6 +158,7 @@ static void check_values(const rm_config *config)
     assert_int_equal(config->cache.scope, RM_SCOPE_TEAM);
     assert_int_equal(config->cache.anonymous, RM_ANONYMOUS_REFUSE);
     assert_int_equal(config->cache.exact.mode, RM_MODE_OFF);
+    assert_int_equal(config->cache.exact.mode_line, 17);
     assert_int_equal(config->cache.exact.ttl_ms, 1000);
     assert_int_equal(config->cache.exact.bytes_max, RM_MIB);
     assert_true(config->cache.exact.fresh_ids && config->cache.exact.store_truncated);
