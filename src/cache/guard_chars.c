@@ -76,8 +76,14 @@ static bool is_expected(const scanner *s, uint32_t code)
     bool script = s->last_script == SCRIPT_INDIC || s->last_script == SCRIPT_ARABIC;
     if (code == 0x200c || code == 0x200d)
         return last == CLASS_SIGN || last == CLASS_JOINER || (last == CLASS_LETTER && script);
-    return (code == 0xfe0e || code == 0xfe0f) &&
-           (last == CLASS_SIGN || last == CLASS_DIGIT || last == CLASS_PUNCTUATION || last == CLASS_OPERATOR);
+    if (code != 0xfe0e && code != 0xfe0f)
+        return false;
+    if (last == CLASS_SIGN || (s->last_code >= 0x80 && (last == CLASS_PUNCTUATION || last == CLASS_OPERATOR)))
+        return true;
+    /* a keycap: a digit, the selector, and the cap that is drawn around it */
+    static const char cap[] = "\xe2\x83\xa3";
+    rm_slice rest = rm_slice_make(s->text.ptr + s->at, s->text.len - s->at);
+    return rest.len >= 6 && memcmp(rest.ptr + 3, cap, 3) == 0;
 }
 
 static char_class class_ascii(uint32_t code)

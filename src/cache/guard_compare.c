@@ -1,7 +1,7 @@
 /* Comparison of two analysed texts: each guard is one function of the pair; then the features. */
 #include "guard_match.h"
 
-#define SENTENCE_MIN 99 /* content words of a sentence that is about something */
+#define UNSAYABLE_MIN 4 /* letters */
 
 /* ---- numbers, units, dates --------------------------------------------------------------------------------------- */
 
@@ -117,9 +117,11 @@ static uint32_t compare_units_and_dates(const rm_guard__match *m)
 
 /* ---- capitals ---------------------------------------------------------------------------------------------------- */
 
-static uint8_t cases_of(const rm_guard__token *token)
+/* "mark Zuckerberg": part of a name, however it is written. */
+static bool beside_name(const rm_guard_text *text, size_t i)
 {
-    return token->flags & RM_GUARD__FIRST ? token->cases & 0xfe : token->cases;
+    return (i > 0 && text->tokens[i - 1].flags & RM_GUARD__NAME) ||
+           (i + 1 < text->count && text->tokens[i + 1].flags & RM_GUARD__NAME);
 }
 
 /* Symbols of units of which one letter is otherwise: mW and MW, Mb and MB; kg and Kg are style. */
@@ -140,14 +142,16 @@ static uint32_t compare_cases(const rm_guard__match *m)
         if (m->a.partner[i] == RM_GUARD__ALONE)
             continue;
         const rm_guard__token *x = &a->tokens[i], *y = &b->tokens[m->a.partner[i]];
-        uint8_t first = cases_of(x), second = cases_of(y);
+        uint8_t told = (x->flags | y->flags) & RM_GUARD__FIRST ? 0xfe : 0xff;
+        uint8_t first = x->cases & told, second = y->cases & told;
         if (x->word != y->word || first == second)
             continue;
         if (a->literal || b->literal)
             flags |= RM_GUARD_BIT(CODE);
         if (x->entry && x->entry->unit && other_symbol(rm_guard__word(a, x), first, second))
             flags |= RM_GUARD_BIT(UNITS);
-        if (a->careful && b->careful && rm_guard__roles(x) & RM_GUARD__CAPITONYM && (first ^ second) & 1)
+        bool name = beside_name(a, i) || beside_name(b, m->a.partner[i]);
+        if (a->careful && b->careful && !name && rm_guard__roles(x) & RM_GUARD__CAPITONYM && (first ^ second) & 1)
             flags |= RM_GUARD_BIT(ANTONYM);
     }
     return flags;
@@ -284,22 +288,41 @@ static bool is_addition(const rm_guard__match *m)
     return (m->a.content_alone == 0) != (m->b.content_alone == 0) && m->a.content_matched > 0;
 }
 
-/* A sentence of its own about something else, beside one that both texts have. */
-static bool says_more(const rm_guard__side *side)
+/* Whether a sentence that begins at `at` is an order: its verb stands first, or behind such words as "do not". */
+static bool is_order(const rm_guard_text *text, size_t at)
+{
+    static const char *const before[] = {"do", "always", "just", "now", "then", "also", "you", "must"};
+    const uint32_t orders = RM_GUARD__ORDER | RM_GUARD__INJECT;
+    for (; at < text->count; at++) {
+        const rm_guard__token *token = &text->tokens[at];
+        bool passes = token->flags & RM_GUARD__DROPPED || rm_guard__roles(token) & RM_GUARD__NEGATION;
+        if (rm_guard__roles(token) & orders)
+            return true;
+        for (size_t k = 0; k < RM_COUNT(before) && !passes; k++)
+            passes = rm_slice_eq(rm_guard__word(text, token), rm_slice_cstr(before[k]));
+        if (!passes)
+            return false;
+    }
+    return false;
+}
+
+/* An order that the other text does not have, in a sentence of its own, beside what both texts have. */
+static bool orders_more(const rm_guard__side *side)
 {
     const rm_guard_text *text = side->text;
-    size_t alone = 0, matched = 0;
+    size_t alone = 0, matched = 0, begin = 0;
     for (size_t i = 0; i <= text->count; i++) {
         const rm_guard__token *token = i < text->count ? &text->tokens[i] : NULL;
         if (!token || token->gap & RM_GUARD__GAP_BREAK) {
-            if (alone >= SENTENCE_MIN && matched == 0 && side->content_matched)
+            if (alone && matched == 0 && side->content_matched && is_order(text, begin))
                 return true;
             alone = matched = 0;
+            begin = i;
         }
         if (!token || !(token->flags & RM_GUARD__CONTENT) || token->flags & RM_GUARD__DROPPED)
             continue;
         matched += side->partner[i] != RM_GUARD__ALONE;
-        alone += side->partner[i] == RM_GUARD__ALONE && !(rm_guard__roles(token) & RM_GUARD__LIGHT);
+        alone += side->partner[i] == RM_GUARD__ALONE;
     }
     return false;
 }
@@ -413,7 +436,7 @@ static uint32_t compare_texts(const rm_guard_text *a, const rm_guard_text *b)
         flags |= RM_GUARD_BIT(ASPECT);
     if (a->asks && b->asks && questions_differ(a->question, b->question))
         flags |= RM_GUARD_BIT(ANTONYM);
-    if (code_differs(a, b))
+    if (code_differs(a, b) || ((a->literal || b->literal) && a->lines != b->lines))
         flags |= RM_GUARD_BIT(CODE);
     if (quotes_differ(a, b) || quotes_differ(b, a))
         flags |= RM_GUARD_BIT(QUOTED);
@@ -428,9 +451,35 @@ static uint32_t compare_texts(const rm_guard_text *a, const rm_guard_text *b)
     return flags;
 }
 
+/* Consonants alone, and not "hmmm". */
+static bool is_unsayable(rm_slice word)
+{
+    uint32_t letters = 0;
+    for (size_t i = 0; i < word.len; i++) {
+        if (memchr("aeiouy", word.ptr[i], 6))
+            return false;
+        letters |= 1U << (word.ptr[i] & 31);
+    }
+    return word.len >= UNSAYABLE_MIN && __builtin_popcount(letters) >= 3;
+}
+
+/* A word that nobody can say, and that only one of the texts has; acronyms (MNCs, wtf) are said by letters. */
+static bool mumbles(const rm_guard__side *side)
+{
+    for (size_t i = 0; i < side->loose_count; i++) {
+        const rm_guard__token *token = &side->text->tokens[side->loose[i]];
+        bool plain = token->flags & RM_GUARD__ASCII && !(token->flags & (RM_GUARD__NUMBER | RM_GUARD__NUMBERED));
+        if (plain && !token->entry && token->cases < 2 && is_unsayable(rm_guard__word(side->text, token)))
+            return true;
+    }
+    return false;
+}
+
 static uint32_t compare_content(const rm_guard__match *m)
 {
     uint32_t flags = 0;
+    if (mumbles(&m->a) || mumbles(&m->b))
+        flags |= RM_GUARD_BIT(NOISE);
     if (numbered_words_differ(&m->a) || numbered_words_differ(&m->b))
         flags |= RM_GUARD_BIT(NUMBERS);
     if (is_substitution(m))
@@ -439,7 +488,7 @@ static uint32_t compare_content(const rm_guard__match *m)
         flags |= RM_GUARD_BIT(ADDITION);
     if (entities_differ(m))
         flags |= RM_GUARD_BIT(ENTITY);
-    if (contains(&m->a, &m->b) || contains(&m->b, &m->a) || says_more(&m->a) || says_more(&m->b))
+    if (contains(&m->a, &m->b) || contains(&m->b, &m->a) || orders_more(&m->a) || orders_more(&m->b))
         flags |= RM_GUARD_BIT(CONTAINED);
     return flags | compare_units_and_dates(m) | compare_cases(m);
 }

@@ -145,9 +145,23 @@ static bool has_bare_twin(const rm_guard__side *side, const rm_guard_text *other
     return false;
 }
 
+/* An accent in English, on a word that the other text has not: not even with other spelling. */
+static bool has_lone_accent(const rm_guard__side *side, const rm_guard_text *other)
+{
+    uint8_t own = side->text->language, others = other->language;
+    bool english =
+        own <= RM_GUARD__ENGLISH && others <= RM_GUARD__ENGLISH && own + others > 0; /* 0: too short to tell */
+    for (size_t i = 0; english && i < side->loose_count; i++) {
+        if (token_at(side, side->loose[i])->bare != token_at(side, side->loose[i])->word)
+            return true;
+    }
+    return false;
+}
+
 static void join_alike(rm_guard__match *m)
 {
-    if (has_bare_twin(&m->a, m->b.text) || has_bare_twin(&m->b, m->a.text))
+    if (has_bare_twin(&m->a, m->b.text) || has_bare_twin(&m->b, m->a.text) || has_lone_accent(&m->a, m->b.text) ||
+        has_lone_accent(&m->b, m->a.text))
         m->flags |= RM_GUARD_BIT(INVISIBLE);
     for (size_t i = 0; i < m->a.loose_count; i++) {
         for (size_t k = 0; k < m->b.loose_count; k++) {

@@ -304,6 +304,56 @@ static bool is_harmless_content(const rm_guard__match *match)
     return is_narrow(&w) && turns_phrase(&a, &b, &w);
 }
 
+/* The content word next to `at` in one direction, within its sentence; RM_GUARD__ALONE: none. */
+static size_t content_beside(const rm_guard_text *text, size_t at, bool after)
+{
+    for (;;) {
+        if (after ? at + 1 == text->count || text->tokens[at + 1].gap & RM_GUARD__GAP_BREAK
+                  : at == 0 || text->tokens[at].gap & RM_GUARD__GAP_BREAK)
+            return RM_GUARD__ALONE;
+        at = after ? at + 1 : at - 1;
+        if (text->tokens[at].flags & RM_GUARD__CONTENT)
+            return at;
+        if (!(rm_guard__roles(&text->tokens[at]) & (RM_GUARD__ARTICLE | RM_GUARD__DETERMINER)))
+            return RM_GUARD__ALONE;
+    }
+}
+
+static bool leads_to(const rm_guard__token *token, const rm_guard_text *text)
+{
+    rm_slice word = rm_guard__word(text, token);
+    return rm_slice_eq(word, RM_SLICE("to")) || rm_slice_eq(word, RM_SLICE("into"));
+}
+
+static bool comes_from(const rm_guard_text *text, size_t at)
+{
+    while (at > 0 && rm_guard__roles(&text->tokens[at - 1]) & (RM_GUARD__ARTICLE | RM_GUARD__DETERMINER))
+        at--;
+    return at > 0 && rm_slice_eq(rm_guard__word(text, &text->tokens[at - 1]), RM_SLICE("from"));
+}
+
+/* "a string into bytes", "bytes to a string": the other direction, whatever stands around it. With "from" it is found as
+ * the other swaps are. */
+static bool turns_back(const rm_guard__match *m)
+{
+    const rm_guard_text *a = m->a.text, *b = m->b.text;
+    for (size_t i = 0; i < a->count; i++) {
+        if (!leads_to(&a->tokens[i], a))
+            continue;
+        size_t from = content_beside(a, i, false), to = content_beside(a, i, true);
+        if (from == RM_GUARD__ALONE || to == RM_GUARD__ALONE || m->a.partner[from] == RM_GUARD__ALONE ||
+            m->a.partner[to] == RM_GUARD__ALONE || comes_from(a, from))
+            continue;
+        size_t first = m->a.partner[to], second = m->a.partner[from];
+        for (size_t k = first + 1; k < second; k++) {
+            if (leads_to(&b->tokens[k], b) && content_beside(b, k, false) == first &&
+                content_beside(b, k, true) == second && !comes_from(b, first))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool rm_guard__reordered(const rm_guard__match *match, float *ret_inversions)
 {
     line a = line_of(&match->a), b = line_of(&match->b);
@@ -311,6 +361,8 @@ bool rm_guard__reordered(const rm_guard__match *match, float *ret_inversions)
     bool same_content = match->a.content_alone == 0 && match->b.content_alone == 0;
     size_t pairs, inversions = inversions_of(match, same_words, &pairs);
     *ret_inversions = pairs ? (float)inversions / (float)pairs : 0;
+    if (turns_back(match))
+        return true;
     if (!same_content || match->a.loose_count + match->b.loose_count > LOOSE_MAX ||
         (match->a.content_matched < 2 && !same_words))
         return false;

@@ -5,6 +5,8 @@
 
 #include "guard_scan.h"
 
+#define SIGNS_VARIED 5
+
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
 void rm_guard__put_byte(scanner *s, char c)
@@ -413,8 +415,23 @@ static void count_sign(scanner *s, const character *c)
     }
 }
 
+/* A tail of many different signs, "()--$$[", is not what prose ends with: it must agree as operators do. */
+static void count_run(scanner *s, const character *c)
+{
+    bool sign = c->class == CLASS_PUNCTUATION || c->class == CLASS_OPERATOR || c->class == CLASS_CURRENCY;
+    if (!sign) {
+        s->signs = s->varied = 0;
+        return;
+    }
+    s->varied += s->signs == 0 || (c->code != s->last_code && s->varied < UINT8_MAX);
+    s->signs += s->signs < UINT8_MAX;
+    if (s->varied >= SIGNS_VARIED)
+        s->operators = s->operators * 0x9e3779b97f4a7c15ULL + c->code;
+}
+
 static void scan_other(scanner *s, const character *c)
 {
+    count_run(s, c);
     s->at += c->len;
     switch (c->class) {
     case CLASS_INVISIBLE:
@@ -458,6 +475,8 @@ rm_status rm_guard__scan(scanner *s)
         s->status = rm_guard__peek(s, &c);
         if (s->status || c.class == CLASS_END)
             break;
+        if (c.class == CLASS_LETTER || c.class == CLASS_MARK || c.class == CLASS_DIGIT)
+            s->signs = s->varied = 0;
         if (c.class == CLASS_LETTER || c.class == CLASS_MARK)
             scan_word(s);
         else if (c.class == CLASS_DIGIT)

@@ -61,11 +61,12 @@ typedef struct scanner {
     uint32_t odd_runs[2], ticks;    /* the second: between backticks */
     uint32_t scripts[SCRIPT_COUNT]; /* letters of each */
     uint32_t capitals, letters, twins;
-    uint8_t run, run_odd; /* signs without space so far, and how many of them are rare in prose */
-    uint64_t operators;   /* hash of the run of operators that is being read */
-    uint64_t wide;        /* hash of signs that are plain beside ideographs, and odd in other texts */
-    size_t quote_from;    /* first token of the open quote */
-    size_t quote_at;      /* its first byte */
+    uint8_t signs, varied; /* signs in a row, and how many are not the one before */
+    uint8_t run, run_odd;  /* signs without space so far, and how many of them are rare in prose */
+    uint64_t operators;    /* hash of the run of operators that is being read */
+    uint64_t wide;         /* hash of signs that are plain beside ideographs, and odd in other texts */
+    size_t quote_from;     /* first token of the open quote */
+    size_t quote_at;       /* its first byte */
     uint32_t quote_close;
     const char *currency; /* of the sign that stood before this place; NULL: none */
     uint8_t gap, last_script;

@@ -1,8 +1,6 @@
 /* Analysis of one text: scans it, then says what each word is there, and prepares what comparisons need. */
 #include "guard_scan.h"
 
-enum { ENGLISH = 1, LANGUAGE_COUNT = 8 };
-
 /* ---- stems ------------------------------------------------------------------------------------------------------- */
 
 static bool is_vowel(char c)
@@ -158,8 +156,8 @@ static bool is_literal(const rm_guard_text *text)
     static const struct {
         const char *first, *second;
     } phrases[] = {{"capital", "letter"}, {"capital", "letters"}, {"upper", "case"}, {"lower", "case"},
-                   {"camel", "case"},     {"many", "letters"},    {"title", "case"}, {"letter", "by"},
-                   {"first", "letter"},   {"many", "characters"}};
+                   {"camel", "case"},     {"title", "case"},      {"letter", "by"},  {"first", "letter"},
+                   {"many", "letters"},   {"many", "characters"}, {"many", "lines"}};
     for (size_t i = 0; i < text->count; i++) {
         if (rm_guard__roles(&text->tokens[i]) & RM_GUARD__LITERAL)
             return true;
@@ -218,7 +216,7 @@ static bool is_idle_negation(const rm_guard_text *text, size_t i)
 
 static void count_negations(rm_guard_text *text)
 {
-    bool abroad = text->language > ENGLISH;
+    bool abroad = text->language > RM_GUARD__ENGLISH;
     for (size_t i = 0; i < text->count; i++) {
         uint32_t roles = rm_guard__roles(&text->tokens[i]);
         if (!(roles & (RM_GUARD__NEGATION | (abroad ? RM_GUARD__ABROAD : 0))) || is_idle_negation(text, i))
@@ -256,6 +254,12 @@ static void count_aspects(rm_guard_text *text)
 static void count_injections(rm_guard_text *text)
 {
     for (size_t i = 0; i < text->count; i++) {
+        bool begins = i == 0 || text->tokens[i].gap & RM_GUARD__GAP_BREAK;
+        /* "You are now a pirate", "Act as my grandmother", "from now on you" */
+        text->injections +=
+            begins && word_is(text, i, "you") && word_is(text, i + 1, "are") && word_is(text, i + 2, "now");
+        text->injections += begins && word_is(text, i, "act") && word_is(text, i + 1, "as");
+        text->injections += word_is(text, i, "now") && word_is(text, i + 1, "on") && word_is(text, i + 2, "you");
         if (!(rm_guard__roles(&text->tokens[i]) & RM_GUARD__INJECT))
             continue;
         for (size_t k = i + 1; k < text->count && k <= i + 4; k++) {
@@ -306,7 +310,7 @@ static void find_question(rm_guard_text *text)
 
 static void find_language(rm_guard_text *text, const scanner *s)
 {
-    uint32_t counts[LANGUAGE_COUNT + 1] = {0}, best = 0, second = 0;
+    uint32_t counts[RM_GUARD__LANGUAGES + 1] = {0}, best = 0, second = 0;
     for (size_t i = 1; i < SCRIPT_COUNT; i++) {
         if (s->scripts[i] > s->scripts[text->script])
             text->script = (uint8_t)i;
@@ -316,7 +320,7 @@ static void find_language(rm_guard_text *text, const scanner *s)
         for (uint32_t k = 0; languages; k++, languages >>= 1)
             counts[k + 1] += languages & 1;
     }
-    for (uint32_t k = 1; k <= LANGUAGE_COUNT; k++) {
+    for (uint32_t k = 1; k <= RM_GUARD__LANGUAGES; k++) {
         if (counts[k] > counts[best]) {
             second = counts[best];
             best = k;

@@ -34,6 +34,7 @@ enum {
     RM_GUARD__DETERMINER = 1U << 24, /* may stand between a preposition and its noun */
     RM_GUARD__FILLER = 1U << 23,     /* dropped wherever it stands: please, um */
     RM_GUARD__CAPITONYM = 1U << 26,  /* with a capital it means something else: polish, Polish */
+    RM_GUARD__ORDER = 1U << 28,      /* begins an order to who answers: write, reply */
     RM_GUARD__LITERAL = 1U << 27,    /* who says it asks about letters: spell, uppercase */
     RM_GUARD__CURRENCY = 1U << 22,   /* a unit that may stand before its number */
 };
@@ -121,6 +122,8 @@ typedef struct rm_guard__ranked {
     uint16_t token;
 } rm_guard__ranked;
 
+enum { RM_GUARD__ENGLISH = 1, RM_GUARD__LANGUAGES = 8 };
+
 struct rm_guard_text {
     char *folded;
     rm_guard__token *tokens;
@@ -129,7 +132,7 @@ struct rm_guard_text {
     rm_guard__number *numbers;
     rm_guard__quote *quotes;
     uint64_t *verbatim; /* sorted hashes of code, identifiers, addresses and runs of operators */
-    size_t count, kept, sequence_count, numbers_count, quotes_count, verbatim_count, content;
+    size_t count, kept, sequence_count, numbers_count, quotes_count, verbatim_count, content, lines;
     uint64_t raw;        /* hash of the text as it came */
     uint64_t lookalikes; /* hash of the characters that have a plain twin, in order */
     uint32_t negations, aspects, injections, oddities;

@@ -155,6 +155,7 @@ static void scan_layout(scanner *s)
         indents = indents * 0x9e3779b97f4a7c15ULL + (lines > 0 ? n : 0) + 1;
         lines++;
     }
+    s->out->lines = lines;
     if (indented && lines >= LAYOUT_LINES)
         add_hash(s, indents);
 }

@@ -67,8 +67,12 @@ static const struct row {
     {ROLE, RM_GUARD__CAPITONYM,
      "polish turkey china march may august job nice reading cork mobile rust swift go apple shell oracle mercury mark "
      "rose will bill grant frank jack rob sue drew grace hope faith gene dale penny pearl amber violet lily daisy ivy "
-     "holly iris olive ginger basil java bath chad jersey pole lent mass orange target gap chase sprint edge brave "
-     "signal stripe square aids cat pet sap led rest soap ram dos lamp add sad sat act ace bash"},
+     "holly iris olive ginger basil bath chad java jersey pole lent mass orange target gap chase sprint edge brave "
+     "signal stripe square aids cat pet led rest soap ram dos lamp add sad sat act ace bash"},
+    {ROLE, RM_GUARD__ORDER,
+     "answer reply respond write say repeat translate end finish pretend act speak talk output print forget ignore "
+     "disregard override bypass stop reveal obey include append rank summarize summarise behave roleplay imagine "
+     "assume mention"},
     {ROLE, RM_GUARD__LITERAL,
      "uppercase lowercase capitalize capitalise capitalized capitalised spell spelled spelt spelling hash md5 sha "
      "base64 checksum palindrome anagram"},
