@@ -102,7 +102,7 @@ class Bench:
         self.wait_ready(child, name, port, "/stats")
         return port
 
-    def remora(self, upstream_port, name="remora", loops=1, cpu=GATEWAY_CPU, cache=None):
+    def remora(self, upstream_port, name="remora", loops=1, cpu=GATEWAY_CPU, cache=None, embed=None):
         """(child, port, seconds to readiness). The access log and the metrics are on, as always."""
         port, admin = free_port(), free_port()
         config = {
@@ -110,7 +110,7 @@ class Bench:
             "loops": loops,
             "upstreams": [{"name": "mock", "dialect": "openai", "base_url": f"http://127.0.0.1:{upstream_port}/v1"}],
             "models": [{"name": MODEL, "upstream": "mock", "price": {"input": 0.4, "cached_input": 0.1, "output": 1.6}}],
-            "cache": cache or {"semantic": {"mode": "off"}},
+            "cache": cache or {"semantic": {"mode": "off"}}, "embed": embed or {},
             "log": {"access": str(self.folder / f"{name}-access.log")},
         }
         path = self.folder / f"{name}.yaml"
