@@ -205,6 +205,14 @@ static void test_routes(void **state)
         {"POST", "/metrics", NULL, 405, "Allow: GET, HEAD"},
         {"DELETE", "/", NULL, 405, "Allow: GET, HEAD"},
         {"GET", "/api/cache/purge", NULL, 405, "Allow: POST"},
+        {"GET", "/api/semantic", NULL, 200, "\"mode\":\"shadow\",\"max_error\":0.01,"},
+        {"GET", "/api/semantic", NULL, 200, "\"ready\":false,\"entries\":0,"},
+        {"GET", "/api/semantic", "Host: evil.example\r\n", 403, "error"},
+        {"GET", "/api/semantic/receipt", NULL, 400, "id must be"},
+        {"GET", "/api/semantic/receipt?id=%4", NULL, 400, "id must be"},
+        {"GET", "/api/semantic/receipt?id=a", NULL, 503, "the semantic cache is off"},
+        {"POST", "/api/feedback", NULL, 400, "JSON object"},
+        {"GET", "/api/feedback", NULL, 405, "Allow: POST"},
         {"GET", "/healthz/", NULL, 404, "error"},
     };
     rm_buf out;
@@ -281,6 +289,22 @@ static void test_pages_of_others_change_nothing(void **state)
     rm_buf_deinit(&out);
 }
 
+static void test_feedback(void **state)
+{
+    static const char body[] = "{\"id\":\"a\",\"verdict\":\"wrong\"}";
+    rm_buf out;
+
+    (void)state;
+    rm_buf_init(&out, RM_MIB);
+    assert_int_equal(ask("POST", "/api/feedback", "Host: localhost\r\nOrigin: http://evil.example\r\n", body, &out),
+                     403);
+    assert_int_equal(ask("POST", "/api/feedback", NULL, body, &out), 503);
+    assert_true(says(&out, "the semantic cache is off"));
+    assert_int_equal(ask("POST", "/api/feedback", NULL, "{\"id\":\"a\"}", &out), 400);
+    assert_true(says(&out, "verdict"));
+    rm_buf_deinit(&out);
+}
+
 static void test_size_of_a_body(void **state)
 {
     char *body = rm_alloc(RM_ADMIN_BODY_BYTES_MAX + 2);
@@ -316,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_routes),          cmocka_unit_test(test_readiness),
         cmocka_unit_test(test_entry_and_purge), cmocka_unit_test(test_pages_of_others_change_nothing),
         cmocka_unit_test(test_size_of_a_body),  cmocka_unit_test(test_bad_requests_get_json),
+        cmocka_unit_test(test_feedback),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
