@@ -47,6 +47,18 @@ typedef struct rm_config_model {
     unsigned capabilities; /* RM_CAP_* */
 } rm_config_model;
 
+/* A category of requests: those that name this namespace, or name none and match. Values that the file leaves out are the
+ * global ones. */
+typedef struct rm_config_namespace {
+    const char *name;
+    const char *match_path, *match_model; /* NULL: any; both NULL: by name only */
+    rm_mode semantic;
+    double max_error;
+    uint64_t ttl_ms;
+    uint64_t semantic_ttl_ms; /* 0: the answer's own */
+    unsigned line, path_line; /* in the file: of its name, and of match.path */
+} rm_config_namespace;
+
 /* Strings live as long as the struct. Times in the unit of their name. Every field has a default. */
 typedef struct rm_config {
     _Atomic uint32_t refs;
@@ -86,6 +98,8 @@ typedef struct rm_config {
             const char *model;
             unsigned model_line; /* of it in the file; 0: the default's */
         } semantic;
+        const rm_config_namespace *namespaces; /* in the file's order */
+        size_t namespace_count;
     } cache;
     struct {
         const char *precision; /* auto | fp32 | bf16 | int8 */
@@ -151,6 +165,8 @@ rm_status rm_config_peek(const char *path, rm_config **ret_config, rm_config_err
 rm_config *rm_config_ref(rm_config *config);
 void rm_config_unref(rm_config *config); /* NULL is fine */
 
+/* Whether any request asks the semantic cache at all. */
+bool rm_config_uses_semantic(const rm_config *config);
 const rm_config_model *rm_config_find_model(const rm_config *config, rm_slice name); /* NULL: not in the catalogue */
 
 /* Every option with type, default and one line of help, as Markdown (README) or text (--help). */

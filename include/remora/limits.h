@@ -37,11 +37,12 @@
 #define RM_JSON_EXPONENT_DIGITS_MAX 15  /* numbers beyond 10^±10^15 pass on uncached */
 
 /* config */
-#define RM_CONFIG_BYTES_MAX    (1 * RM_MIB)
-#define RM_CONFIG_ERRORS_MAX   64
-#define RM_UPSTREAMS_MAX       64
-#define RM_MODELS_MAX          4096
-#define RM_PRICE_MAP_BYTES_MAX (64 * RM_MIB)
+#define RM_CONFIG_BYTES_MAX      (1 * RM_MIB)
+#define RM_CONFIG_ERRORS_MAX     64
+#define RM_CONFIG_NAMESPACES_MAX 256
+#define RM_UPSTREAMS_MAX         64
+#define RM_MODELS_MAX            4096
+#define RM_PRICE_MAP_BYTES_MAX   (64 * RM_MIB)
 
 /* store */
 #define RM_STORE_QUEUE_OPS_MAX      65536 /* writes that wait for the writer */

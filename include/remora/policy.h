@@ -38,6 +38,18 @@ typedef struct rm_controls {
 } rm_controls;
 rm_controls rm_policy_controls(const rm_http_head *head, const rm_request_info *info /* may be NULL */);
 
+/* What holds for a request's namespace. */
+typedef struct rm_category {
+    rm_slice name_space; /* empty: the default one; in the caller's memory or the configuration's */
+    rm_mode semantic;
+    double max_error;
+    uint64_t ttl_ms;
+    uint64_t semantic_ttl_ms; /* 0: the answer's own */
+} rm_category;
+/* The namespace that the request names, else that of the first row it matches, with the row's values; the global ones where
+ * no row is for it. */
+rm_category rm_policy_category(const rm_config *config, rm_slice name_space, rm_slice path, rm_slice model);
+
 /* What the exchange does. */
 typedef struct rm_decision {
     bool lookup, store, merge;
@@ -46,8 +58,8 @@ typedef struct rm_decision {
     uint64_t ttl_ms; /* for what is stored */
 } rm_decision;
 /* info NULL: not a known path, or a body that is no JSON object. */
-rm_decision rm_policy_decide(const rm_config *config, const rm_tenant *tenant, const rm_controls *controls,
-                             const rm_request_info *info);
+rm_decision rm_policy_decide(const rm_config *config, const rm_category *category, const rm_tenant *tenant,
+                             const rm_controls *controls, const rm_request_info *info);
 
 /* Which upstream: the model's, else the first of the path's dialect, else the first. */
 const rm_config_upstream *rm_policy_upstream(const rm_config *config, rm_slice model, rm_dialect dialect);

@@ -223,7 +223,7 @@ static rm_status check_models(const char *file, const rm_config *config, rm_conf
     const char *semantic = config->cache.semantic.model;
     unsigned line = config->cache.semantic.model_line;
     /* Nobody chose the default: without it the semantic cache is off, and nothing else. */
-    if (config->cache.semantic.mode == RM_MODE_OFF || (!line && !rm_model_find(semantic, folder, sizeof(folder))))
+    if (!rm_config_uses_semantic(config) || (!line && !rm_model_find(semantic, folder, sizeof(folder))))
         return worst;
     status = check_model(file, line, "cache.semantic.model", semantic, errors);
     return status != RM_OK ? status : worst;
@@ -238,14 +238,40 @@ static rm_status check_files(const char *file, const rm_config *config, rm_confi
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
+/* The option that says serve; false: none does. */
+static bool find_server(const rm_config *config, char *path, size_t path_bytes)
+{
+    if (config->cache.semantic.mode == RM_MODE_SERVE) {
+        (void)snprintf(path, path_bytes, "cache.semantic.mode");
+        return true;
+    }
+    for (size_t i = 0; i < config->cache.namespace_count; i++)
+        if (config->cache.namespaces[i].semantic == RM_MODE_SERVE) {
+            (void)snprintf(path, path_bytes, "cache.namespaces[%zu].semantic", i);
+            return true;
+        }
+    return false;
+}
+
 /* What is allowed, and yet cannot be what was meant. */
 static void find_warnings(const char *file, const rm_config *config, rm_buf *out)
 {
-    if (config->cache.exact.mode == RM_MODE_OFF && config->cache.semantic.mode == RM_MODE_SERVE)
+    const char *name = file ? file : "(defaults)";
+    char path[64];
+
+    if (config->cache.exact.mode == RM_MODE_OFF && find_server(config, path, sizeof(path)))
         rm_buf_appendf(out,
-                       "%s:%u: cache.exact.mode: warning: is off while cache.semantic.mode is serve: no answer is kept "
-                       "that could be served; write serve here, or off there\n",
-                       file ? file : "(defaults)", config->cache.exact.mode_line);
+                       "%s:%u: cache.exact.mode: warning: is off while %s is serve: no answer is kept that could be "
+                       "served; write serve here, or off there\n",
+                       name, config->cache.exact.mode_line, path);
+    for (size_t i = 0; i < config->cache.namespace_count; i++) {
+        const rm_config_namespace *space = &config->cache.namespaces[i];
+        if (space->match_path && rm_provider_op(RM_METHOD_POST, rm_slice_cstr(space->match_path)) == RM_OP_OTHER)
+            rm_buf_appendf(out,
+                           "%s:%u: cache.namespaces[%zu].match.path: warning: nothing of \"%.64s\" is cached; write a "
+                           "path such as /v1/chat/completions\n",
+                           name, space->path_line, i, space->match_path);
+    }
 }
 
 static void check_upstreams(const char *file, const rm_config *config, const rm_config_errors *errors, bool json,

@@ -109,7 +109,7 @@ rm_status rm_app_add_semantic(rm_settings *settings, const rm_settings *before)
     const rm_config *config = settings->config;
     char name[RM_MODEL_NAME_BYTES_MAX];
 
-    if (config->cache.semantic.mode == RM_MODE_OFF)
+    if (!rm_config_uses_semantic(config))
         return RM_OK;
     (void)snprintf(name, sizeof(name), RM_CONFIG_LOCAL "%s", config->cache.semantic.model);
     rm_local_model *local = rm_settings_local(settings, rm_slice_cstr(name));

@@ -196,6 +196,56 @@ static void finish_models(rm_config_reader *reader)
     reader->config->models = models;
 }
 
+/* NULL, or why no request could ever be in a namespace of that name. */
+static const char *name_fault(const char *name)
+{
+    if (strlen(name) > RM_NAMESPACE_BYTES_MAX)
+        return "is longer than 128 bytes; shorten it";
+    for (const char *c = name; *c; c++)
+        if (*c < 0x20 || *c > 0x7e)
+            return "holds a byte outside printable ASCII; no header can say it";
+    return NULL;
+}
+_Static_assert(RM_NAMESPACE_BYTES_MAX == 128, "as the message says");
+
+static void check_namespace(rm_config_reader *reader, size_t index)
+{
+    const rm_config_namespace *space = &reader->namespaces[index];
+    const char *fault = space->name ? name_fault(space->name) : NULL;
+
+    if (fault)
+        ITEM_MISTAKE(reader, index, space->line, "cache.namespaces[].name", "\"%.64s\" %s", space->name, fault);
+    if (space->match_path && space->match_path[0] != '/')
+        ITEM_MISTAKE(reader, index, space->path_line, "cache.namespaces[].match.path",
+                     "\"%.64s\" is no path; begin it with /, as in /v1/messages", space->match_path);
+    for (size_t i = 0; i < index; i++)
+        if (space->name && reader->namespaces[i].name && strcmp(space->name, reader->namespaces[i].name) == 0) {
+            ITEM_MISTAKE(reader, index, space->line, "cache.namespaces[].name",
+                         "\"%.64s\" is cache.namespaces[%zu]'s name too; give each its own", space->name, i);
+            return;
+        }
+}
+
+/* What a row leaves out is the global value, which may stand further down in the file. */
+static void finish_namespaces(rm_config_reader *reader)
+{
+    rm_config *config = reader->config;
+
+    config->cache.namespaces = reader->namespaces;
+    for (size_t i = 0; i < config->cache.namespace_count; i++) {
+        rm_config_namespace *space = &reader->namespaces[i];
+        check_namespace(reader, i);
+        if (space->semantic == RM_CONFIG__OPEN_MODE)
+            space->semantic = config->cache.semantic.mode;
+        if (space->max_error < 0)
+            space->max_error = config->cache.semantic.max_error;
+        if (space->ttl_ms == RM_CONFIG__OPEN_MS)
+            space->ttl_ms = config->cache.exact.ttl_ms;
+        if (space->semantic_ttl_ms == RM_CONFIG__OPEN_MS)
+            space->semantic_ttl_ms = config->cache.semantic.ttl_ms;
+    }
+}
+
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static bool is_wildcard(rm_slice host)
@@ -261,5 +311,6 @@ void rm_config__finish(rm_config_reader *reader)
     reader->config->upstreams = reader->upstreams;
     check_upstream_names(reader);
     finish_models(reader);
+    finish_namespaces(reader);
     check_whole(reader);
 }

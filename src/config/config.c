@@ -157,6 +157,15 @@ rm_status rm_config_peek(const char *path, rm_config **ret_config, rm_config_err
     return load(path, true, ret_config, errors);
 }
 
+bool rm_config_uses_semantic(const rm_config *config)
+{
+    bool used = config->cache.semantic.mode != RM_MODE_OFF;
+
+    for (size_t i = 0; i < config->cache.namespace_count; i++)
+        used |= config->cache.namespaces[i].semantic != RM_MODE_OFF;
+    return used;
+}
+
 const rm_config_model *rm_config_find_model(const rm_config *config, rm_slice name)
 {
     size_t low = 0, high = config->model_count;

@@ -71,6 +71,11 @@ typedef struct rm_config_model_draft {
     unsigned line, name_line, upstream_line;
 } rm_config_model_draft;
 
+/* A namespace's values that the file leaves out, until all of it is read. */
+#define RM_CONFIG__OPEN_MODE  ((rm_mode)(RM_MODE_SERVE + 1))
+#define RM_CONFIG__OPEN_SHARE (-1.0)
+#define RM_CONFIG__OPEN_MS    UINT64_MAX
+
 /* One reading of one file. */
 typedef struct rm_config_reader {
     const char *file;
@@ -81,6 +86,7 @@ typedef struct rm_config_reader {
     rm_config_upstream *upstreams;
     unsigned upstream_lines[RM_UPSTREAMS_MAX];
     rm_config_model_draft *drafts;
+    rm_config_namespace *namespaces;
     unsigned option_lines[RM_CONFIG_OPTIONS_MAX]; /* where a top-level option was set; 0: it was not */
     rm_status fatal;                              /* memory ran out: what was read is of no use */
 } rm_config_reader;

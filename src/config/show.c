@@ -165,27 +165,47 @@ static void append_value(const rm_config_option *option, const void *base, rm_bu
 
 static void append_section(const rm_config *config, const char *section, const void *base, rm_buf *out);
 
-/* The rows of models count from a draft. */
-static void append_model(const rm_config *config, const rm_config_model *model, rm_buf *out)
+static void append_upstream(const rm_config *config, size_t index, rm_buf *out)
 {
+    append_section(config, "upstreams[].", &config->upstreams[index], out);
+}
+
+/* Its rows count from a draft. */
+static void append_model(const rm_config *config, size_t index, rm_buf *out)
+{
+    const rm_config_model *model = &config->models[index];
     rm_config_model_draft draft = {.model = *model, .upstream_name = model->upstream->name};
 
     append_section(config, "models[].", &draft, out);
 }
 
-static void append_list(const rm_config *config, const char *name, rm_buf *out)
+static void append_namespace(const rm_config *config, size_t index, rm_buf *out)
 {
-    bool upstreams = strcmp(name, "upstreams") == 0;
-    size_t count = upstreams ? config->upstream_count : config->model_count;
+    append_section(config, "cache.namespaces[].", &config->cache.namespaces[index], out);
+}
 
+static const struct list {
+    const char *path;
+    size_t count; /* offset of it */
+    void (*append)(const rm_config *config, size_t index, rm_buf *out);
+} lists[] = {
+    {"upstreams", offsetof(rm_config, upstream_count), append_upstream},
+    {"models", offsetof(rm_config, model_count), append_model},
+    {"cache.namespaces", offsetof(rm_config, cache.namespace_count), append_namespace},
+};
+
+static void append_list(const rm_config *config, const char *path, rm_buf *out)
+{
+    size_t which = 0, count;
+
+    while (strcmp(lists[which].path, path) != 0) /* the table of options has no others */
+        RM_CHECK(++which < RM_COUNT(lists));
+    memcpy(&count, (const char *)config + lists[which].count, sizeof(count));
     rm_buf_append_char(out, '[');
     for (size_t i = 0; i < count; i++) {
         if (i)
             rm_buf_append_char(out, ',');
-        if (upstreams)
-            append_section(config, "upstreams[].", &config->upstreams[i], out);
-        else
-            append_model(config, &config->models[i], out);
+        lists[which].append(config, i, out);
     }
     rm_buf_append_char(out, ']');
 }

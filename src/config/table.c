@@ -54,6 +54,7 @@ static const rm_config_word guards[] = {{"numbers", 1 << 0},
 #define TOP(member)      offsetof(rm_config, member)
 #define UPSTREAM(member) offsetof(rm_config_upstream, member)
 #define MODEL(member)    offsetof(rm_config_model_draft, member)
+#define SPACE(member)    offsetof(rm_config_namespace, member)
 #define TIMEOUT(name, initial, min, help)                                                          \
     {                                                                                              \
         "timeouts." #name, RM_KIND_MS, 0, TOP(timeouts.name##_ms), initial, min, "24h", NULL, help \
@@ -144,6 +145,19 @@ const rm_config_option rm_config__options[] = {
      "where tenants share entries (cache.scope team or shared): hold each hit back, so that its timing tells nobody what others asked"},
     {"cache.semantic.model", RM_KIND_NAME, RESTART, TOP(cache.semantic.model), "all-minilm-l6-v2", NULL, NULL, NULL,
      "embedding model"},
+    {"cache.namespaces[].name", RM_KIND_NAME, REQUIRED, SPACE(name), NULL, NULL, NULL, NULL,
+     "a category: requests that name this namespace (x-remora-cache-namespace), or name none and match"},
+    {"cache.namespaces[].match.path", RM_KIND_TEXT, 0, SPACE(match_path), NULL, NULL, NULL, NULL,
+     "requests to this path, such as /v1/messages; the first row that matches counts"},
+    {"cache.namespaces[].match.model", RM_KIND_NAME, 0, SPACE(match_model), NULL, NULL, NULL, NULL,
+     "requests for this model; with path: both must match"},
+    {"cache.namespaces[].semantic", RM_KIND_CHOICE, 0, SPACE(semantic), NULL, NULL, NULL, modes,
+     "left out: cache.semantic.mode"},
+    {"cache.namespaces[].max_error", RM_KIND_SHARE, 0, SPACE(max_error), NULL, "0", "1", NULL,
+     "share of this namespace's requests, which have a budget of their own; left out: cache.semantic.max_error"},
+    {"cache.namespaces[].ttl", RM_KIND_MS, 0, SPACE(ttl_ms), NULL, "1s", "3650d", NULL, "left out: cache.exact.ttl"},
+    {"cache.namespaces[].semantic_ttl", RM_KIND_MS, 0, SPACE(semantic_ttl_ms), NULL, "0", "3650d", NULL,
+     "left out: cache.semantic.ttl"},
 
     {"embed.precision", RM_KIND_CHOICE_TEXT, RESTART, TOP(embed.precision), "auto", NULL, NULL, precisions,
      "number format of the encoder"},

@@ -220,15 +220,46 @@ static void read_model(rm_config_reader *reader, yaml_document_t *doc, const yam
         draft->model.price_output = 0;
 }
 
+static void read_namespace(rm_config_reader *reader, yaml_document_t *doc, const yaml_node_t *node)
+{
+    rm_config_namespace *space = &reader->namespaces[reader->index];
+    const yaml_node_t *match = member(doc, node, "match");
+    bool matches = match && match->type == YAML_MAPPING_NODE;
+
+    space->semantic = RM_CONFIG__OPEN_MODE;
+    space->max_error = RM_CONFIG__OPEN_SHARE;
+    space->ttl_ms = space->semantic_ttl_ms = RM_CONFIG__OPEN_MS;
+    space->line = member_line(doc, node, "name");
+    space->path_line = matches ? member_line(doc, match, "path") : 0;
+    read_mapping(reader, doc, node, "cache.namespaces[].", space);
+    if (matches && !member(doc, match, "path") && !member(doc, match, "model"))
+        rm_config__mistake(reader, line_of(match), "cache.namespaces[].match",
+                           "names neither path nor model; add one, or leave match out");
+}
+
 static const struct list {
-    const char *name;
+    const char *path;
     size_t max, item_bytes;
+    size_t items, count; /* offsets of where they go, in the reader and in the configuration */
     bool may_be_empty;
     void (*read)(rm_config_reader *reader, yaml_document_t *doc, const yaml_node_t *node);
 } lists[] = {
-    {"upstreams", RM_UPSTREAMS_MAX, sizeof(rm_config_upstream), false, read_upstream},
-    {"models", RM_MODELS_MAX, sizeof(rm_config_model_draft), true, read_model},
+    {"upstreams", RM_UPSTREAMS_MAX, sizeof(rm_config_upstream), offsetof(rm_config_reader, upstreams),
+     offsetof(rm_config, upstream_count), false, read_upstream},
+    {"models", RM_MODELS_MAX, sizeof(rm_config_model_draft), offsetof(rm_config_reader, drafts),
+     offsetof(rm_config, model_count), true, read_model},
+    {"cache.namespaces", RM_CONFIG_NAMESPACES_MAX, sizeof(rm_config_namespace), offsetof(rm_config_reader, namespaces),
+     offsetof(rm_config, cache.namespace_count), true, read_namespace},
 };
+
+static const struct list *find_list(const char *path)
+{
+    size_t i = 0;
+
+    while (strcmp(lists[i].path, path) != 0) /* the table of options has no others */
+        RM_CHECK(++i < RM_COUNT(lists));
+    return &lists[i];
+}
 
 static void read_list(rm_config_reader *reader, yaml_document_t *doc, const yaml_node_t *node, const struct list *list)
 {
@@ -236,15 +267,15 @@ static void read_list(rm_config_reader *reader, yaml_document_t *doc, const yaml
     void *items;
 
     if (node->type != YAML_SEQUENCE_NODE) {
-        expect(reader, node, list->name, "a list, each item begun with \"- \"");
+        expect(reader, node, list->path, "a list, each item begun with \"- \"");
         return;
     }
     count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     if (count == 0 && !list->may_be_empty)
-        rm_config__mistake(reader, line_of(node), list->name,
-                           "is empty; add one with name and base_url, or leave %s out for the default", list->name);
+        rm_config__mistake(reader, line_of(node), list->path,
+                           "is empty; add one with name and base_url, or leave %s out for the default", list->path);
     if (count > list->max) {
-        rm_config__mistake(reader, line_of(node), list->name, "has %zu items; at most %zu are allowed", count,
+        rm_config__mistake(reader, line_of(node), list->path, "has %zu items; at most %zu are allowed", count,
                            list->max);
         count = list->max;
     }
@@ -253,13 +284,8 @@ static void read_list(rm_config_reader *reader, yaml_document_t *doc, const yaml
         reader->fatal = RM_ENOMEM;
         return;
     }
-    if (list->read == read_upstream) {
-        reader->upstreams = items;
-        reader->config->upstream_count = count;
-    } else {
-        reader->drafts = items;
-        reader->config->model_count = count;
-    }
+    memcpy((char *)reader + list->items, &items, sizeof(items));
+    memcpy((char *)reader->config + list->count, &count, sizeof(count));
     for (size_t i = 0; i < count && reader->fatal == RM_OK; i++) {
         reader->index = i;
         list->read(reader, doc, yaml_document_get_node(doc, node->data.sequence.items.start[i]));
@@ -303,7 +329,7 @@ static void read_pair(rm_config_reader *reader, yaml_document_t *doc, const yaml
             reader->option_lines[row] = line_of(key);
         read_option(reader, doc, value, option, base);
     } else if (list >= 0) {
-        read_list(reader, doc, value, &lists[strcmp(path, lists[0].name) == 0 ? 0 : 1]);
+        read_list(reader, doc, value, find_list(path));
     } else {
         read_mapping(reader, doc, value, below, base);
     }
@@ -317,7 +343,7 @@ static void check_required(rm_config_reader *reader, const yaml_node_t *node, co
     for (size_t i = 0; i < rm_config__option_count; i++) {
         const rm_config_option *option = &rm_config__options[i];
         if ((option->flags & RM_OPTION_REQUIRED) && seen[i] != SEEN_WITH_VALUE &&
-            strncmp(option->path, section, len) == 0 && len > 0)
+            strncmp(option->path, section, len) == 0 && len > 0 && !strpbrk(option->path + len, ".["))
             rm_config__mistake(reader, line_of(node), option->path, "is missing; add %s: %s", option->path + len,
                                option->kind == RM_KIND_URL ? "https://host/v1" : "NAME");
     }

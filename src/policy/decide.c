@@ -40,10 +40,10 @@ static bool may_merge(const rm_config *config, const rm_controls *controls, cons
     return false;
 }
 
-rm_decision rm_policy_decide(const rm_config *config, const rm_tenant *tenant, const rm_controls *controls,
-                             const rm_request_info *info)
+rm_decision rm_policy_decide(const rm_config *config, const rm_category *category, const rm_tenant *tenant,
+                             const rm_controls *controls, const rm_request_info *info)
 {
-    rm_decision decision = {.outcome = RM_OUTCOME_BYPASS, .ttl_ms = config->cache.exact.ttl_ms};
+    rm_decision decision = {.outcome = RM_OUTCOME_BYPASS, .ttl_ms = category->ttl_ms};
 
     if (controls->ttl_ms >= 0)
         decision.ttl_ms = (uint64_t)controls->ttl_ms;

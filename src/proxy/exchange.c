@@ -351,15 +351,18 @@ static void answer(rm_exchange *exchange, rm_arena *scratch)
     rm_controls controls = rm_policy_controls(rm_req_head(exchange->req), info);
     if (refuse_bad_header(exchange, &controls) || (!info && refuse_no_json(exchange, scratch)))
         return;
-    exchange->decision = rm_policy_decide(config, &exchange->tenant, &controls, info);
+    rm_slice model = info ? info->model : RM_SLICE_NONE;
+    exchange->category = rm_policy_category(config, controls.name_space, rm_req_head(exchange->req)->path, model);
+    controls.name_space = exchange->category.name_space;
+    exchange->decision = rm_policy_decide(config, &exchange->category, &exchange->tenant, &controls, info);
     exchange->outcome = exchange->decision.outcome;
     exchange->reason = exchange->decision.reason;
     if (controls.name_space.len) {
         exchange->name_space = keep_name(exchange, controls.name_space, RM_NAMESPACE_BYTES_MAX);
+        exchange->category.name_space = exchange->name_space;
         exchange->decision.store &= exchange->name_space.ptr != NULL; /* a record must name its own */
     }
-    const rm_config_upstream *upstream =
-        rm_policy_upstream(config, info ? info->model : RM_SLICE_NONE, exchange->dialect);
+    const rm_config_upstream *upstream = rm_policy_upstream(config, model, exchange->dialect);
     exchange->upstream = rm_slice_cstr(upstream->name);
     if (upstream == &rm_config_local && exchange->op != RM_OP_EMBEDDINGS) {
         rm_exchange__fail(exchange, 400, NULL, "This model makes embeddings only: POST /v1/embeddings.");

@@ -247,9 +247,9 @@ static void on_done(rm_lane_op *op, rm_status status)
 /* ---- the beginning ----------------------------------------------------------------------------------------------- */
 
 /* A caller may only tighten. */
-static double max_error_of(const rm_config *config, const rm_controls *controls)
+static double max_error_of(const rm_category *category, const rm_controls *controls)
 {
-    double own = config->cache.semantic.max_error;
+    double own = category->max_error;
     return controls->max_error >= 0 && controls->max_error < own ? controls->max_error : own;
 }
 
@@ -285,8 +285,8 @@ static rm_status fill(rm_inquiry *inquiry, rm_exchange *exchange, const rm_inqui
         .partition = question->partition,
         .text = inquiry->text,
         .vector = vector,
-        .max_error = exchange->decision.lookup ? max_error_of(config, plan->controls) : 0,
-        .shadow = config->cache.semantic.mode != RM_MODE_SERVE,
+        .max_error = exchange->decision.lookup ? max_error_of(&exchange->category, plan->controls) : 0,
+        .shadow = exchange->category.semantic != RM_MODE_SERVE,
         .tenant = shared ? exchange->tenant.id.hi | 1 : 0,
         .record = plan->key->key,
     };
@@ -347,7 +347,7 @@ static void wait_for(rm_inquiry *inquiry, rm_exchange *exchange, const rm_inquir
 static bool is_wanted(const rm_exchange *exchange)
 {
     const rm_settings *settings = exchange->generation->settings;
-    return settings->config->cache.semantic.mode != RM_MODE_OFF && settings->semantic && settings->keeper &&
+    return exchange->category.semantic != RM_MODE_OFF && settings->semantic && settings->keeper &&
            (exchange->decision.lookup || exchange->decision.store);
 }
 

@@ -141,6 +141,7 @@ struct rm_exchange {
     rm_op op;
     rm_dialect dialect;
     rm_tenant tenant;
+    rm_category category; /* of a request whose body was read */
     rm_decision decision;
 
     rm_blob *body;       /* the request's, once it is whole */

@@ -148,7 +148,7 @@ static rm_status check_age(const rm_exchange *exchange, const rm_controls *contr
                            uint64_t now_ms)
 {
     const rm_config *config = exchange->generation->config;
-    uint64_t ttl_ms = config->cache.semantic.ttl_ms;
+    uint64_t ttl_ms = exchange->category.semantic_ttl_ms;
     rm_freshness freshness;
     if (record->expires_ms && now_ms >= record->expires_ms)
         return RM_ENOTFOUND;

@@ -1,6 +1,7 @@
 """Options of the semantic cache: guards, markers, ages, delays and categories. Provider and questions are test_semantic.py's."""
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -9,9 +10,9 @@ import time
 import httpx
 import pytest
 
-from asking import cache_of
+from asking import cache_of, chat_body
 from programs import BIN, ROOT, eventually
-from test_semantic import PATIENT, PASSWORD, ask, is_semantic, provider, start  # noqa: F401
+from test_semantic import PARIS, PASSWORD, PATIENT, ask, is_semantic, provider, start  # noqa: F401
 
 GENEROUS = {"mode": "serve", "max_error": 0.2, "audit": 0}
 
@@ -187,3 +188,119 @@ def test_a_semantic_cache_without_an_exact_one_is_a_warning(tmp_path):
     assert warning["line"] == 3 and warning["path"] == "cache.exact.mode" and warning["what"].startswith("warning: is off")
     said, told = check(tmp_path, text % "shadow")
     assert said.returncode == 0 and "warning" not in said.stdout and told["warnings"] == []
+
+
+# ---- categories
+FAQ = {"x-remora-cache-namespace": "faq"}
+EAGER = {"name": "faq", "semantic": "serve", "max_error": 0.2}
+
+
+@pytest.fixture
+def categories(start, provider):  # noqa: F811
+    """A Remora whose semantic cache is off but in these namespaces."""
+    return lambda *rows, **cache: start(cache={"semantic": {"mode": "off", "audit": 0}, "namespaces": list(rows), **cache}, embed=PATIENT)
+
+
+def spaces(remora, name):
+    """{namespace: value} of a counter."""
+    found = ((re.search(r'namespace="([^"]*)"', key), value) for key, value in remora.metrics().items()
+             if key.startswith(name + "{"))
+    return {key.group(1): value for key, value in found if value}
+
+
+def test_a_category_by_name(categories, provider):  # noqa: F811
+    remora = categories(EAGER)
+    assert [cache_of(ask(remora, text)) for text in PASSWORD[:2]] == ["MISS", "MISS"]
+    assert remora.metric("remora_embed_texts_total") == 0
+    assert cache_of(ask(remora, PASSWORD[0], headers=FAQ)) == "MISS"
+    assert is_semantic(ask(remora, PASSWORD[1], headers=FAQ))
+    assert is_semantic(ask(remora, {**chat_body(PASSWORD[2]), "cache": {"namespace": "faq"}}))  # as LiteLLM says it
+    assert cache_of(ask(remora, PASSWORD[3], headers={"x-remora-cache-namespace": "fa"})) == "MISS"
+    assert provider.count == 4 and spaces(remora, "remora_semantic_served_total") == {"faq": 2}
+
+
+@pytest.mark.parametrize("match", [{"model": "gpt-4o-mini"}, {"path": "/v1/chat/completions"},
+                                   {"path": "/v1/chat/completions", "model": "gpt-4o-mini"}])
+def test_a_category_by_route(categories, provider, match):  # noqa: F811
+    """Who matches shares entries with who names it."""
+    remora = categories({**EAGER, "match": match})
+    body = {"model": "gpt-4o-mini"}
+    assert cache_of(ask(remora, {**chat_body(PASSWORD[0]), **body}, headers=FAQ)) == "MISS"
+    assert ask(remora, {**chat_body(PASSWORD[0]), **body}).headers["x-remora-cache-kind"] == "exact"
+    assert is_semantic(ask(remora, {**chat_body(PASSWORD[1]), **body}))
+    other = {"x-remora-cache-namespace": "other"}
+    assert [cache_of(ask(remora, {**chat_body(text), **body}, headers=other)) for text in PASSWORD[:2]] == ["MISS", "MISS"]
+    eventually(lambda: sum('"namespace":"faq"' in line for line in remora.access()) == 3, 10, "not logged")
+
+
+def test_what_does_not_match_is_in_no_category(categories, provider):  # noqa: F811
+    remora = categories({**EAGER, "match": {"model": "gpt-4o-mini"}}, {"name": "messages", "semantic": "serve", "match": {"path": "/v1/messages"}})
+    assert [cache_of(ask(remora, text)) for text in PASSWORD[:2]] == ["MISS", "MISS"]
+    assert remora.metric("remora_embed_texts_total") == 0
+
+
+def test_the_first_match_counts(categories, provider):  # noqa: F811
+    remora = categories({"name": "off", "match": {"model": "gpt-4.1-mini"}}, {**EAGER, "match": {"path": "/v1/chat/completions"}})
+    assert [cache_of(ask(remora, text)) for text in PASSWORD[:2]] == ["MISS", "MISS"]
+    eventually(lambda: sum('"namespace":"off"' in line for line in remora.access()) == 2, 10, "not logged")
+
+
+@pytest.mark.parametrize("everywhere, row, asked, served", [
+    (0, 0.2, None, True), (0, 0.2, "0.2", True), (0, 0.2, "0", False), (0.2, 0, None, False), (0.2, 0, "0.5", False)])
+def test_a_category_states_its_own_error(start, provider, everywhere, row, asked, served):  # noqa: F811
+    remora = start(cache={"semantic": {**GENEROUS, "max_error": everywhere}, "namespaces": [{"name": "faq", "max_error": row}]},
+                   embed=PATIENT)
+    headers = {**FAQ, **({"x-remora-max-error": asked} if asked else {})}
+    ask(remora, PASSWORD[0], headers=FAQ)
+    assert is_semantic(ask(remora, PASSWORD[1], headers=headers)) == served
+
+
+def test_a_category_has_its_own_ages(start, provider):  # noqa: F811
+    remora = start(cache={"semantic": GENEROUS, "namespaces": [{"name": "short", "ttl": "1s"}, {"name": "faq", "semantic_ttl": "1ms"}]},
+                   embed=PATIENT)
+    short = {"x-remora-cache-namespace": "short"}
+    for headers in (short, FAQ, {}):
+        ask(remora, PASSWORD[0], headers=headers)
+    time.sleep(1.1)  # the only way to grow old
+    assert cache_of(ask(remora, PASSWORD[0], headers=short)) == "MISS"
+    assert cache_of(ask(remora, PASSWORD[0], headers=FAQ)) == "HIT" and cache_of(ask(remora, PASSWORD[1], headers=FAQ)) == "MISS"
+    assert is_semantic(ask(remora, PASSWORD[1]))
+    long = ask(remora, PASSWORD[2], headers={**short, "x-remora-cache-ttl": "1h", "x-remora-cache": "no-cache"})
+    assert cache_of(long) == "MISS"
+    time.sleep(1.1)
+    assert cache_of(ask(remora, PASSWORD[2], headers=short)) == "HIT"
+
+
+def test_a_category_can_be_in_shadow_or_off(start, provider):  # noqa: F811
+    remora = start(cache={"semantic": GENEROUS, "namespaces": [{"name": "faq", "semantic": "shadow"}, {"name": "none", "semantic": "off"}]},
+                   embed=PATIENT)
+    for name in ("faq", "none"):
+        headers = {"x-remora-cache-namespace": name}
+        assert [cache_of(ask(remora, text, headers=headers)) for text in PASSWORD[:2]] == ["MISS", "MISS"]
+    eventually(lambda: remora.metric("remora_embed_texts_total") == 2, 20, "the shadow was not measured")
+    ask(remora, PASSWORD[0])
+    assert is_semantic(ask(remora, PASSWORD[1]))
+
+
+def test_a_reload_changes_categories(categories, provider):  # noqa: F811
+    remora = categories()
+    assert [cache_of(ask(remora, text, headers=FAQ)) for text in PASSWORD[:2]] == ["MISS", "MISS"]
+    reload(remora, cache={"namespaces": [EAGER]})
+    ask(remora, PARIS[0], headers=FAQ)
+    assert is_semantic(ask(remora, PARIS[1], headers=FAQ))
+    assert httpx.get(remora.admin + "/api/config").json()["cache"]["namespaces"] == [
+        {**EAGER, "match": {"path": None, "model": None}, "ttl": "7d", "semantic_ttl": "0"}]
+    reload(remora, cache={"namespaces": []})
+    assert cache_of(ask(remora, PARIS[2], headers=FAQ)) == "MISS"
+
+
+def test_check_knows_categories(tmp_path):
+    text = "cache:\n  exact: {mode: off}\n  semantic: {mode: off}\n  namespaces:\n    - {name: a}\n    - name: b\n" \
+           "      semantic: serve\n      match: {path: /v1/mesages}\n"
+    said, told = check(tmp_path, text)
+    assert said.returncode == 0 and [w["path"] for w in told["warnings"]] == ["cache.exact.mode", "cache.namespaces[1].match.path"]
+    assert told["warnings"][1]["line"] == 8 and "cache.namespaces[1].semantic is serve" in told["warnings"][0]["what"]
+    said, told = check(tmp_path, text + "    - name: a\n      ttl: soon\n")
+    assert said.returncode == 1 and [m["path"] for m in told["mistakes"]] == ["cache.namespaces[2].ttl", "cache.namespaces[2].name"]
+    said, told = check(tmp_path, "cache: {semantic: {mode: off, model: no-such}, namespaces: [{name: a, semantic: shadow}]}\n")
+    assert said.returncode == 1 and told["mistakes"][0]["path"] == "cache.semantic.model"

@@ -124,6 +124,37 @@ static const struct {
      "f.yaml:1: cache.semantic.exact_only: \"place\" is not known here; write time or personal\n"},
     {"cache: {semantic: {hit_delay: 1001ms}}\n",
      "f.yaml:1: cache.semantic.hit_delay: 1001ms is out of range; write 0 to 1s\n"},
+    {"cache: {namespaces: faq}\n",
+     "f.yaml:1: cache.namespaces: is one value; write a list, each item begun with \"- \"\n"},
+    {"cache: {namespaces: {name: faq}}\n",
+     "f.yaml:1: cache.namespaces: is a mapping; write a list, each item begun with \"- \"\n"},
+    {"cache:\n  namespaces:\n    - faq\n",
+     "f.yaml:3: cache.namespaces[0]: is one value; write a mapping of keys and values\n"},
+    {"cache:\n  namespaces:\n    - {name: a}\n    - {semantic: serve}\n",
+     "f.yaml:4: cache.namespaces[1].name: is missing; add name: NAME\n"},
+    {"cache:\n  namespaces:\n    - {name: a}\n    - {name: b}\n    - name: a\n",
+     "f.yaml:5: cache.namespaces[2].name: \"a\" is cache.namespaces[0]'s name too; give each its own\n"},
+    {"cache:\n  namespaces:\n    - name: caf\303\251\n",
+     "f.yaml:3: cache.namespaces[0].name: \"caf\303\251\" holds a byte outside printable ASCII; no header can say it\n"},
+    {"cache: {namespaces: [{name: a, semantic: maybe}]}\n",
+     "f.yaml:1: cache.namespaces[0].semantic: \"maybe\" is not known here; write off, shadow or serve\n"},
+    {"cache: {namespaces: [{name: a, max_error: 1.5}]}\n",
+     "f.yaml:1: cache.namespaces[0].max_error: 1.5 is out of range; write 0 to 1\n"},
+    {"cache: {namespaces: [{name: a, ttl: 0}]}\n",
+     "f.yaml:1: cache.namespaces[0].ttl: 0 is out of range; write 1s to 3650d\n"},
+    {"cache: {namespaces: [{name: a, semantic_ttl: 6}]}\n",
+     "f.yaml:1: cache.namespaces[0].semantic_ttl: \"6\" is no duration; write a number with a unit, such as 10ms, 30s, 10m, 24h or 7d\n"},
+    {"cache: {namespaces: [{name: a, match: /v1/messages}]}\n",
+     "f.yaml:1: cache.namespaces[0].match: is one value; write a mapping of keys and values\n"},
+    {"cache:\n  namespaces:\n    - name: a\n      match: {}\n",
+     "f.yaml:4: cache.namespaces[0].match: names neither path nor model; add one, or leave match out\n"},
+    {"cache:\n  namespaces:\n    - name: a\n      match:\n        path: v1/messages\n",
+     "f.yaml:5: cache.namespaces[0].match.path: \"v1/messages\" is no path; begin it with /, as in /v1/messages\n"},
+    {"cache:\n  namespaces:\n    - name: a\n      match: {paht: /v1}\n",
+     "f.yaml:4: cache.namespaces[0].match.paht: unknown key; did you mean \"path\"?\n"
+     "f.yaml:4: cache.namespaces[0].match: names neither path nor model; add one, or leave match out\n"},
+    {"cache: {namespaces: [{name: a, mode: serve}]}\n",
+     "f.yaml:1: cache.namespaces[0].mode: unknown key; did you mean cache.exact.mode?\n"},
     {"timeouts: {connect: 25h}\n",
      "f.yaml:1: timeouts.connect: 25h is out of range; write 10ms to 24h\n"},
     {"embed: {deadline: 15}\n",
@@ -319,8 +350,8 @@ static void test_size_of_the_file(void **state)
     rm_free(text);
 }
 
-/* `count` upstreams u0, u1 … and as many models. */
-static void write_lists(rm_buf *text, size_t upstreams, size_t models)
+/* So many upstreams u0, u1 …, models and namespaces. */
+static void write_lists(rm_buf *text, size_t upstreams, size_t models, size_t spaces)
 {
     rm_buf_clear(text);
     rm_buf_append_cstr(text, "upstreams:\n");
@@ -329,6 +360,9 @@ static void write_lists(rm_buf *text, size_t upstreams, size_t models)
     rm_buf_append_cstr(text, "models:\n");
     for (size_t i = 0; i < models; i++)
         rm_buf_appendf(text, "- {name: m%zu, upstream: u0}\n", i);
+    rm_buf_append_cstr(text, "cache:\n  namespaces:\n");
+    for (size_t i = 0; i < spaces; i++)
+        rm_buf_appendf(text, "  - {name: s%zu}\n", i);
 }
 
 static void test_length_of_lists(void **state)
@@ -338,14 +372,16 @@ static void test_length_of_lists(void **state)
 
     (void)state;
     rm_buf_init(&text, RM_MIB);
-    write_lists(&text, RM_UPSTREAMS_MAX, RM_MODELS_MAX);
+    write_lists(&text, RM_UPSTREAMS_MAX, RM_MODELS_MAX, RM_CONFIG_NAMESPACES_MAX);
     rm_config *config = parse_good(rm_buf_slice(&text));
     assert_int_equal(config->model_count, RM_MODELS_MAX);
+    assert_int_equal(config->cache.namespace_count, RM_CONFIG_NAMESPACES_MAX);
     rm_config_unref(config);
-    write_lists(&text, RM_UPSTREAMS_MAX + 1, RM_MODELS_MAX + 1);
+    write_lists(&text, RM_UPSTREAMS_MAX + 1, RM_MODELS_MAX + 1, RM_CONFIG_NAMESPACES_MAX + 1);
     char *messages = messages_of(rm_buf_slice(&text), &count);
     assert_string_equal(messages, "f.yaml:2: upstreams: has 65 items; at most 64 are allowed\n"
-                                  "f.yaml:68: models: has 4097 items; at most 4096 are allowed\n");
+                                  "f.yaml:68: models: has 4097 items; at most 4096 are allowed\n"
+                                  "f.yaml:4167: cache.namespaces: has 257 items; at most 256 are allowed\n");
     rm_free(messages);
     rm_buf_deinit(&text);
 }
@@ -374,6 +410,26 @@ static void test_length_of_values(void **state)
     assert_string_equal(messages, "f.yaml:1: data: is longer than 8192 bytes; shorten it\n");
     rm_free(messages);
     rm_buf_deinit(&text);
+}
+
+static void test_length_of_a_namespaces_name(void **state)
+{
+    char text[64 + RM_NAMESPACE_BYTES_MAX + 1], name[RM_NAMESPACE_BYTES_MAX + 2];
+    size_t count;
+
+    (void)state;
+    memset(name, 'n', sizeof(name));
+    name[RM_NAMESPACE_BYTES_MAX] = 0;
+    (void)snprintf(text, sizeof(text), "cache: {namespaces: [{name: %s}]}", name);
+    rm_config_unref(parse_good(rm_slice_cstr(text)));
+    name[RM_NAMESPACE_BYTES_MAX] = 'n';
+    name[RM_NAMESPACE_BYTES_MAX + 1] = 0;
+    (void)snprintf(text, sizeof(text), "cache: {namespaces: [{name: %s}]}", name);
+    char *messages = messages_of(rm_slice_cstr(text), &count);
+    assert_int_equal(count, 1);
+    assert_non_null(strstr(messages, "f.yaml:1: cache.namespaces[0].name: \"nnnn"));
+    assert_non_null(strstr(messages, "n\" is longer than 128 bytes; shorten it\n"));
+    rm_free(messages);
 }
 
 static void test_file_that_is_not_there(void **state)
@@ -413,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_size_of_the_file),
         cmocka_unit_test(test_length_of_lists),
         cmocka_unit_test(test_length_of_values),
+        cmocka_unit_test(test_length_of_a_namespaces_name),
         cmocka_unit_test(test_file_that_is_not_there),
         cmocka_unit_test(test_aliases_are_bounded),
     };

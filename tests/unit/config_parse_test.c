@@ -44,6 +44,7 @@ static void check_defaults(const rm_config *config)
     assert_int_equal(config->cache.exact.bytes_max, 2048 * RM_MIB);
     assert_true(config->cache.exact.serve_sampled && config->cache.exact.compress);
     assert_false(config->cache.exact.fresh_ids || config->cache.exact.store_truncated);
+    assert_int_equal(config->cache.namespace_count, 0);
     assert_int_equal(config->cache.semantic.guards_off, 0);
     assert_int_equal(config->cache.semantic.exact_only, 0);
     assert_int_equal(config->cache.semantic.ttl_ms, 0);
@@ -97,6 +98,8 @@ static const char every_option[] =
     "  - {name: x}\n"
     "prices: /dev/null\n"
     "cache: {scope: team, anonymous: refuse,\n"
+    "  namespaces: [{name: faq, match: {path: /v1/messages, model: z}, semantic: off, max_error: 1, ttl: 1s,\n"
+    "    semantic_ttl: 0}, {name: open}],\n"
     "  exact: {mode: off, ttl: 1s, bytes_max: 1MiB, sampled: bypass, ids: fresh, store_truncated: on,\n"
     "          stale_while_revalidate: 1m, stale_if_error: 1d, compress: off},\n"
     "  semantic: {mode: serve, max_error: 0.5, model: other, exact_only: [personal], ttl: 3650d, hit_delay: 1s, "
@@ -150,6 +153,28 @@ static void check_lists(const rm_config *config)
     assert_null(rm_config_find_model(config, RM_SLICE_NONE));
 }
 
+/* What the second leaves out is the global value, though that stands further down. */
+static void check_namespaces(const rm_config *config)
+{
+    const rm_config_namespace *faq = &config->cache.namespaces[0], *open = &config->cache.namespaces[1];
+
+    assert_int_equal(config->cache.namespace_count, 2);
+    assert_string_equal(faq->name, "faq");
+    assert_string_equal(faq->match_path, "/v1/messages");
+    assert_string_equal(faq->match_model, "z");
+    assert_int_equal(faq->semantic, RM_MODE_OFF);
+    assert_float_equal(faq->max_error, 1, 0);
+    assert_int_equal(faq->ttl_ms, 1000);
+    assert_int_equal(faq->semantic_ttl_ms, 0);
+    assert_true(faq->line == 17 && faq->path_line == 17 && open->line == 18);
+    assert_string_equal(open->name, "open");
+    assert_true(!open->match_path && !open->match_model);
+    assert_int_equal(open->semantic, RM_MODE_SERVE);
+    assert_float_equal(open->max_error, 0.5, 0);
+    assert_int_equal(open->ttl_ms, 1000);
+    assert_int_equal(open->semantic_ttl_ms, 3650 * 86400000ULL);
+}
+
 static void check_values(const rm_config *config)
 {
     assert_string_equal(config->listen, "[::1]:1");
@@ -158,7 +183,7 @@ static void check_values(const rm_config *config)
     assert_int_equal(config->cache.scope, RM_SCOPE_TEAM);
     assert_int_equal(config->cache.anonymous, RM_ANONYMOUS_REFUSE);
     assert_int_equal(config->cache.exact.mode, RM_MODE_OFF);
-    assert_int_equal(config->cache.exact.mode_line, 17);
+    assert_int_equal(config->cache.exact.mode_line, 19);
     assert_int_equal(config->cache.exact.ttl_ms, 1000);
     assert_int_equal(config->cache.exact.bytes_max, RM_MIB);
     assert_true(config->cache.exact.fresh_ids && config->cache.exact.store_truncated);
@@ -193,6 +218,7 @@ static void test_every_option(void **state)
 
     (void)state;
     check_lists(config);
+    check_namespaces(config);
     check_values(config);
     rm_config_unref(config);
 }
@@ -226,6 +252,28 @@ static void test_every_option_is_shown_in_the_sample(void **state)
     assert_int_equal(rm_config_load("deploy/etc/remora.yaml", &config, &errors), RM_OK);
     rm_config_unref(config);
     rm_config_errors_deinit(&errors);
+}
+
+/* The semantic cache needs its model as soon as one category asks it. */
+static void test_who_uses_the_semantic_cache(void **state)
+{
+    static const struct {
+        const char *text;
+        bool uses;
+    } cases[] = {
+        {"{}", true}, /* in shadow */
+        {"cache: {semantic: {mode: serve}, namespaces: [{name: a, semantic: off}]}", true},
+        {"cache: {semantic: {mode: off}}", false},
+        {"cache: {semantic: {mode: off}, namespaces: [{name: a}]}", false},
+        {"cache: {semantic: {mode: off}, namespaces: [{name: a}, {name: b, semantic: shadow}]}", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < RM_COUNT(cases); i++) {
+        rm_config *config = parse(cases[i].text);
+        assert_int_equal(rm_config_uses_semantic(config), cases[i].uses);
+        rm_config_unref(config);
+    }
 }
 
 static void test_switches_have_yaml_spellings(void **state)
@@ -373,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_nothing_means_defaults),
         cmocka_unit_test(test_every_option),
         cmocka_unit_test(test_every_option_is_shown_in_the_sample),
+        cmocka_unit_test(test_who_uses_the_semantic_cache),
         cmocka_unit_test(test_switches_have_yaml_spellings),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_empty_optional_values_count_as_left_out),

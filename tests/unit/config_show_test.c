@@ -56,7 +56,9 @@ static void test_json_hides_secrets(void **state)
         parse("upstreams:\n  - {name: a, base_url: http://h, api_key: hush, proxy: 'http://u:hush@p:1'}\n"
               "  - {name: b, base_url: http://h, proxy: 'http://p:1'}\n"
               "models: [{name: 'a\"b', price: {input: 0.4}, capabilities: [vision]}]\n"
-              "cache: {exact: {ttl: 90s, bytes_max: 3MiB}}\nembed: {deadline: 1500us}\n");
+              "cache: {exact: {ttl: 90s, bytes_max: 3MiB}, semantic: {exact_only: [personal, time]},\n"
+              "        namespaces: [{name: faq, match: {model: m}, semantic_ttl: 6h}, {name: b, semantic: "
+              "off}]}\nembed: {deadline: 1500us}\n");
     rm_buf out;
 
     (void)state;
@@ -70,6 +72,11 @@ static void test_json_hides_secrets(void **state)
     assert_true(contains(&out, "\"ttl\":\"90s\",\"bytes_max\":\"3MiB\",\"sampled\":\"serve\",\"ids\":\"original\""));
     assert_true(contains(&out, "\"deadline\":\"1500us\""));
     assert_true(contains(&out, "\"stale_if_error\":\"0\""));
+    assert_true(
+        contains(&out, "\"guards_off\":[],\"exact_only\":[\"time\",\"personal\"],\"ttl\":\"0\",\"hit_delay\":\"0\""));
+    assert_true(contains(&out, "\"namespaces\":[{\"name\":\"faq\",\"match\":{\"path\":null,\"model\":\"m\"},"
+                               "\"semantic\":\"shadow\",\"max_error\":0.01,\"ttl\":\"90s\",\"semantic_ttl\":\"6h\"},"
+                               "{\"name\":\"b\",\"match\":{\"path\":null,\"model\":null},\"semantic\":\"off\","));
     rm_buf_deinit(&out);
     rm_config_unref(config);
 }

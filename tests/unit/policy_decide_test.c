@@ -12,8 +12,9 @@
 
 /* Everything allowed; each row below changes one thing. */
 static const rm_config open_config = {
-    .cache = {.exact = {.mode = RM_MODE_SERVE, .ttl_ms = 1000, .serve_sampled = true}},
+    .cache = {.exact = {.mode = RM_MODE_SERVE, .ttl_ms = 7000, .serve_sampled = true}},
     .merge = {.in_flight = RM_MERGE_ON}};
+static const rm_category category = {.ttl_ms = 1000};
 static const rm_tenant known = {.cacheable = true};
 static const rm_controls nothing = {.ttl_ms = -1, .max_age_ms = -1, .stale_if_error_ms = -1};
 static const rm_request_info chat = {.op = RM_OP_CHAT, .choices = 1, .max_tokens = -1};
@@ -134,7 +135,7 @@ static void test_rules(void **state)
         situation s = {.tenant = known, .controls = nothing, .info = chat};
         memcpy(&s.config, &open_config, sizeof(s.config));
         rules[i].change(&s);
-        rm_decision d = rm_policy_decide(&s.config, &s.tenant, &s.controls, &s.info);
+        rm_decision d = rm_policy_decide(&s.config, &category, &s.tenant, &s.controls, &s.info);
         if (d.lookup != rules[i].lookup || d.store != rules[i].store || d.merge != rules[i].merge)
             print_error("rule %zu\n", i);
         assert_int_equal(d.lookup, rules[i].lookup);
@@ -147,7 +148,7 @@ static void test_rules(void **state)
 
 static void test_unknown_paths_pass(void **state)
 {
-    rm_decision d = rm_policy_decide(&open_config, &known, &nothing, NULL);
+    rm_decision d = rm_policy_decide(&open_config, &category, &known, &nothing, NULL);
 
     (void)state;
     assert_false(d.lookup || d.store || d.merge);
@@ -155,16 +156,16 @@ static void test_unknown_paths_pass(void **state)
     assert_int_equal(d.reason, RM_REASON_PATH);
 }
 
-static void test_ttl_is_the_requests_or_the_configurations(void **state)
+static void test_ttl_is_the_requests_or_the_categorys(void **state)
 {
     rm_controls controls = nothing;
 
     (void)state;
-    assert_int_equal(rm_policy_decide(&open_config, &known, &controls, &chat).ttl_ms, 1000);
+    assert_int_equal(rm_policy_decide(&open_config, &category, &known, &controls, &chat).ttl_ms, 1000);
     controls.ttl_ms = 5;
-    assert_int_equal(rm_policy_decide(&open_config, &known, &controls, &chat).ttl_ms, 5);
+    assert_int_equal(rm_policy_decide(&open_config, &category, &known, &controls, &chat).ttl_ms, 5);
     controls.ttl_ms = 5000;
-    assert_int_equal(rm_policy_decide(&open_config, &known, &controls, &chat).ttl_ms, 5000);
+    assert_int_equal(rm_policy_decide(&open_config, &category, &known, &controls, &chat).ttl_ms, 5000);
 }
 
 static void test_upstreams(void **state)
@@ -194,7 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_unknown_paths_pass),
-        cmocka_unit_test(test_ttl_is_the_requests_or_the_configurations),
+        cmocka_unit_test(test_ttl_is_the_requests_or_the_categorys),
         cmocka_unit_test(test_upstreams),
     };
 
