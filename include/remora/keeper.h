@@ -37,10 +37,10 @@ rm_index_stats rm_keeper_index_stats(rm_keeper *keeper); /* any thread */
 /* As rm_semantic_decide. RM_EBUSY: not loaded yet; the request is a miss. Any thread. */
 rm_status rm_keeper_decide(rm_keeper *keeper, const rm_semantic_ask *ask,
                            rm_semantic_decision *ret_decision) RM_WARN_UNUSED;
-/* As rm_semantic_learn; with `keep` the record ask->record, which was put before this, becomes an entry. RM_EBUSY: not loaded
- * yet, or the store's queue is full. Any thread. */
+/* As rm_semantic_learn; with `keep` the record ask->record, which was put before this, becomes an entry. *ret_id: its id, or
+ * UINT64_MAX for none (also on failure). RM_EBUSY: not loaded yet, or the store's queue is full. Any thread. */
 rm_status rm_keeper_learn(rm_keeper *keeper, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
-                          const rm_semantic_answer *answer, bool keep) RM_WARN_UNUSED;
+                          const rm_semantic_answer *answer, bool keep, uint64_t *ret_id) RM_WARN_UNUSED;
 /* An entry whose record was not found. Any thread. */
 void rm_keeper_forget(rm_keeper *keeper, rm_key128 partition, uint64_t id);
 

@@ -162,6 +162,16 @@ rm_judgement rm_semantic_judge(const rm_semantic_answer *a, const rm_semantic_an
  * becomes no entry (labels are taken all the same). RM_ENOMEM, RM_EFULL. Any thread. */
 rm_status rm_semantic_learn(rm_semantic *semantic, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
                             const rm_semantic_answer *answer, uint64_t id) RM_WARN_UNUSED;
+/* Where texts alone could not tell whether the candidate's answer is the fresh one: whether it is worth a second opinion, which
+ * costs something. Any thread. */
+bool rm_semantic_is_open(rm_semantic *semantic, const rm_semantic_decision *decision, const rm_semantic_answer *fresh);
+/* The second opinion on two answers' texts by the similarity of their vectors (centred, of length 1): equal where that is high
+ * and no guard that stops hits sees a difference, different where it is low. Any thread. */
+rm_judgement rm_semantic_judge_near(rm_semantic *semantic, rm_slice a, rm_slice b, float similarity);
+/* Teaches it what rm_semantic_learn could not tell: the label of the candidate, and, where it is right, that the entry `id` (not
+ * UINT64_MAX) is its alias. Any thread. */
+void rm_semantic_label(rm_semantic *semantic, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
+                       uint64_t id, bool right);
 /* The entry is gone (expired, evicted, purged). Unknown: nothing. Any thread. */
 void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id);
 
@@ -175,12 +185,13 @@ void rm_semantic_saved(rm_semantic *semantic, rm_slice name_space, bool shadow, 
 
 /* Since the namespace began; audits are not served. shadow_*: would-be hits in shadow mode, which are audits too, and what
  * their fresh answers said of them, where they said something. */
-#define RM_SEMANTIC_STATS(X)                                                                              \
-    X(served)                                                                                             \
-    X(audited)                                                                                            \
-    X(audited_wrong)                                                                                      \
-    X(vetoed) X(quarantined) X(unconfirmed) X(over_budget) X(shadow_hits) X(shadow_right) X(shadow_wrong) \
-        X(feedback_right) X(feedback_wrong)
+#define RM_SEMANTIC_STATS(X)                                                                                      \
+    X(served)                                                                                                     \
+    X(audited)                                                                                                    \
+    X(audited_wrong)                                                                                              \
+    X(vetoed)                                                                                                     \
+    X(quarantined) X(unconfirmed) X(over_budget) X(shadow_hits) X(shadow_right) X(shadow_wrong) X(feedback_right) \
+        X(feedback_wrong)
 
 #define RM_SEMANTIC_GUARDS_MAX 32
 

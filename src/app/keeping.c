@@ -68,7 +68,7 @@ static rm_status create_keeper(const rm_settings *settings, rm_store *store, rm_
     uint32_t hidden = rm_model_shape_of(model->model)->hidden;
 
     (void)snprintf(fingerprint, sizeof(fingerprint), "%.200s/%u/centred", config->cache.semantic.model, hidden);
-    (void)snprintf(snapshot, sizeof(snapshot), "%s/semantic.index", config->data);
+    (void)snprintf(snapshot, sizeof(snapshot), "%s/cache/semantic.index", config->data);
     rm_keeper_options options = {.store = store,
                                  .model = config->cache.semantic.model,
                                  .fingerprint = fingerprint,

@@ -205,8 +205,9 @@ rm_status rm_keeper_decide(rm_keeper *keeper, const rm_semantic_ask *ask, rm_sem
 }
 
 rm_status rm_keeper_learn(rm_keeper *keeper, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
-                          const rm_semantic_answer *answer, bool keep)
+                          const rm_semantic_answer *answer, bool keep, uint64_t *ret_id)
 {
+    *ret_id = UINT64_MAX;
     if (!ready(keeper))
         return RM_EBUSY;
     uint64_t id = keep ? atomic_fetch_add(&keeper->next_id, 1) : UINT64_MAX;
@@ -216,6 +217,8 @@ rm_status rm_keeper_learn(rm_keeper *keeper, const rm_semantic_ask *ask, const r
     status = put_annex(keeper, ask, id);
     if (status)
         rm_semantic_forget(keeper->semantic, ask->partition, id);
+    else
+        *ret_id = id;
     return status;
 }
 

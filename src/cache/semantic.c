@@ -13,18 +13,27 @@
 _Static_assert(RM_EVIDENCE_FEATURES <= RM_SEMANTIC_FEATURES_MAX, "decisions carry all features");
 _Static_assert(RM_GUARD_COUNT <= RM_SEMANTIC_GUARDS_MAX, "stats count all guards");
 
-#define VOTE_SHARPNESS 25.0 /* a neighbour 0.04 further away has a third of the vote */
-#define CANDIDATES     4    /* entries of the elected group that texts are compared with */
-#define WITNESSES      5    /* neighbours whose own record a label changes */
-#define NEAR_LIMIT     1.3  /* labels of risks up to so many limits correct the risks */
-#define NEAR_WEIGHT    0.15 /* of such a label, in audits */
-#define QUARANTINE     2    /* right labels in a row that end it */
-#define NOTHING_NEAR   0.3  /* similarity of the next answer where fewer neighbours than asked for were found */
-#define ANALYSIS_BYTES RM_MIB
-#define CONFIRMATIONS  2 /* tenants who had an answer, before it is served to a further one */
+#define VOTE_SHARPNESS  25.0 /* a neighbour 0.04 further away has a third of the vote */
+#define CANDIDATES      4    /* entries of the elected group that texts are compared with */
+#define WITNESSES       5    /* neighbours whose own record a label changes */
+#define NEAR_LIMIT      1.3  /* labels of risks up to so many limits correct the risks */
+#define NEAR_WEIGHT     0.15 /* of such a label, in audits */
+#define QUARANTINE      2    /* right labels in a row that end it */
+#define NOTHING_NEAR    0.3  /* similarity of the next answer where fewer neighbours than asked for were found */
+#define ANALYSIS_BYTES  RM_MIB
+#define EQUAL_AT        0.88F /* similarity of answers that say the same, unless a guard sees a difference */
+#define DIFFERENT_AT    0.60F /* ... and of those that do not; between them nothing is known */
+#define OPEN_SIMILARITY 0.6F  /* of questions, from which a label is worth a second opinion */
+#define CONFIRMATIONS   2     /* tenants who had an answer, before it is served to a further one */
 
 /* Guards that forbid a hit; the others are features of the risk alone, for they fire on paraphrases too. */
 #define VETOES_NEVER (RM_GUARD_BIT(SUBSTITUTION) | RM_GUARD_BIT(ADDITION) | RM_GUARD_BIT(ENTITY))
+
+/* What must not differ in answers that are to count as equal. */
+#define ANSWER_GUARDS                                                                             \
+    (RM_GUARD_BIT(NUMBERS) | RM_GUARD_BIT(UNITS) | RM_GUARD_BIT(DATES) | RM_GUARD_BIT(NEGATION) | \
+     RM_GUARD_BIT(ANTONYM) | RM_GUARD_BIT(ENTITY) | RM_GUARD_BIT(CODE) | RM_GUARD_BIT(LANGUAGE) | \
+     RM_GUARD_BIT(CONTAINED))
 
 typedef rm_semantic__group group;
 typedef rm_semantic__entry entry;
@@ -89,21 +98,37 @@ rm_status rm_semantic_create(const rm_semantic_options *options, rm_semantic **r
     return RM_OK;
 }
 
-static void free_group(group *g)
+/* One that is being restored may get entries yet. */
+static void free_group(rm_semantic *semantic, group *g)
 {
+    if (rm_map_get(&semantic->groups, rm_semantic__key_of(g->id)) == g)
+        return;
     if (rm_link_linked(&g->dirt.link))
         rm_list_remove(&g->dirt.link);
     rm_free(g);
 }
 
 /* Under the lock. */
-void rm_semantic__release_entry(entry *e)
+void rm_semantic__release_entry(rm_semantic *semantic, entry *e)
 {
     if (rm_link_linked(&e->dirt.link))
         rm_list_remove(&e->dirt.link);
     if (--e->group->entries == 0)
-        free_group(e->group);
+        free_group(semantic, e->group);
     rm_free(e);
+}
+
+void rm_semantic__join_group(rm_semantic *semantic, entry *e, group *g)
+{
+    group *before = e->group;
+
+    if (before == g)
+        return;
+    e->group = g;
+    g->entries++;
+    if (--before->entries == 0)
+        free_group(semantic, before);
+    rm_semantic__soil(semantic, &e->dirt);
 }
 
 void rm_semantic_destroy(rm_semantic *semantic)
@@ -115,7 +140,7 @@ void rm_semantic_destroy(rm_semantic *semantic)
     if (!semantic)
         return;
     while (rm_map_next(&semantic->entries, &cursor, &key, &value))
-        rm_semantic__release_entry(value);
+        rm_semantic__release_entry(semantic, value);
     cursor = 0;
     while (rm_map_next(&semantic->spaces, &cursor, &key, &value))
         rm_free(value);
@@ -406,19 +431,13 @@ static void count_audit(space *in, bool shadow, bool right)
     in->counts.shadow_wrong += shadow && !right;
 }
 
-/* Under the lock: what the fresh answer says of the candidate. */
-static void label_candidate(rm_semantic *semantic, space *in, const rm_semantic_ask *ask,
-                            const rm_semantic_decision *decision, const rm_semantic_answer *fresh)
+/* Under the lock. */
+static void label(rm_semantic *semantic, space *in, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
+                  group *g, bool right)
 {
-    const entry *e = decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
-    rm_judgement judged = e ? rm_semantic_judge(&e->group->text, fresh) : RM_JUDGED_UNKNOWN;
-    bool right = judged == RM_JUDGED_EQUAL, audit = decision->verdict == RM_VERDICT_AUDIT;
+    bool audit = decision->verdict == RM_VERDICT_AUDIT, near = decision->likely <= NEAR_LIMIT * decision->limit;
 
-    in->counts.shadow_hits += audit && ask->shadow;
-    if (judged == RM_JUDGED_UNKNOWN)
-        return;
-    bool near = decision->likely <= NEAR_LIMIT * decision->limit;
-    rm_evidence_learn(&in->evidence, semantic->prior, &e->group->offset, decision->features, decision->likely, right,
+    rm_evidence_learn(&in->evidence, semantic->prior, &g->offset, decision->features, decision->likely, right,
                       audit  ? 1
                       : near ? NEAR_WEIGHT
                              : 0);
@@ -426,11 +445,30 @@ static void label_candidate(rm_semantic *semantic, space *in, const rm_semantic_
         rm_evidence_learn_guards(&in->evidence, decision->guards & vetoes_of(semantic), right);
     if (audit)
         count_audit(in, ask->shadow, right);
-    if (!right && (audit || e->group->quarantine))
-        e->group->quarantine = QUARANTINE;
-    else if (right && e->group->quarantine)
-        e->group->quarantine--;
-    rm_semantic__soil(semantic, &e->group->dirt);
+    if (!right && (audit || g->quarantine))
+        g->quarantine = QUARANTINE;
+    else if (right && g->quarantine)
+        g->quarantine--;
+    rm_semantic__soil(semantic, &g->dirt);
+    rm_semantic__soil(semantic, &in->dirt);
+}
+
+/* Under the lock. NULL: there is none, or it is gone. */
+static entry *candidate_of(rm_semantic *semantic, const rm_semantic_decision *decision)
+{
+    return decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
+}
+
+/* Under the lock: what the fresh answer says of the candidate. */
+static void label_candidate(rm_semantic *semantic, space *in, const rm_semantic_ask *ask,
+                            const rm_semantic_decision *decision, const rm_semantic_answer *fresh)
+{
+    const entry *e = candidate_of(semantic, decision);
+    rm_judgement judged = e ? rm_semantic_judge(&e->group->text, fresh) : RM_JUDGED_UNKNOWN;
+
+    in->counts.shadow_hits += ask->shadow && decision->verdict == RM_VERDICT_AUDIT;
+    if (judged != RM_JUDGED_UNKNOWN)
+        label(semantic, in, ask, decision, e->group, judged == RM_JUDGED_EQUAL);
 }
 
 /* Under the lock: what it says of the neighbours; returns the answer among theirs that equals it, or NULL. */
@@ -541,6 +579,62 @@ rm_status rm_semantic_learn(rm_semantic *semantic, const rm_semantic_ask *ask, c
     return status;
 }
 
+/* ---- second opinions --------------------------------------------------------------------------------------------- */
+
+bool rm_semantic_is_open(rm_semantic *semantic, const rm_semantic_decision *decision, const rm_semantic_answer *fresh)
+{
+    bool open = decision->verdict == RM_VERDICT_AUDIT || decision->similarity >= OPEN_SIMILARITY;
+
+    if (!decision->candidate || !open)
+        return false;
+    pthread_mutex_lock(&semantic->lock);
+    const entry *e = candidate_of(semantic, decision);
+    open = e && rm_semantic_judge(&e->group->text, fresh) == RM_JUDGED_UNKNOWN;
+    pthread_mutex_unlock(&semantic->lock);
+    return open;
+}
+
+rm_judgement rm_semantic_judge_near(rm_semantic *semantic, rm_slice a, rm_slice b, float similarity)
+{
+    rm_guard_result result = {0};
+    rm_guard_text *left, *right;
+    rm_arena arena;
+
+    if (similarity <= DIFFERENT_AT)
+        return RM_JUDGED_DIFFERENT;
+    if (similarity < EQUAL_AT)
+        return RM_JUDGED_UNKNOWN;
+    rm_arena_init(&arena, NULL, 2 * ANALYSIS_BYTES);
+    rm_status status = rm_guard_analyse(semantic->words, a, &arena, &left);
+    if (!status)
+        status = rm_guard_analyse(semantic->words, b, &arena, &right);
+    if (!status)
+        rm_guard_compare(left, right, &result);
+    rm_arena_deinit(&arena);
+    return status || (result.flags & ANSWER_GUARDS) ? RM_JUDGED_UNKNOWN : RM_JUDGED_EQUAL;
+}
+
+void rm_semantic_label(rm_semantic *semantic, const rm_semantic_ask *ask, const rm_semantic_decision *decision,
+                       uint64_t id, bool right)
+{
+    pthread_mutex_lock(&semantic->lock);
+    space *in = rm_semantic__space_of(semantic, ask->name_space);
+    entry *e = candidate_of(semantic, decision), *own = rm_map_get(&semantic->entries, rm_semantic__key_of(id));
+    if (in && e)
+        label(semantic, in, ask, decision, e->group, right);
+    if (e && right)
+        add_tenant(semantic, e->group, ask->tenant);
+    if (e && own && right)
+        rm_semantic__join_group(semantic, own, e->group);
+    if (e && own) {
+        count_up(right ? &e->right : &e->wrong);
+        if (!right)
+            e->worst = fmaxf(e->worst, decision->similarity);
+        rm_semantic__soil(semantic, &e->dirt);
+    }
+    pthread_mutex_unlock(&semantic->lock);
+}
+
 void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id)
 {
     rm_status status = rm_index_remove(semantic->options.index, partition, id);
@@ -548,7 +642,7 @@ void rm_semantic_forget(rm_semantic *semantic, rm_key128 partition, uint64_t id)
     pthread_mutex_lock(&semantic->lock);
     entry *e = rm_map_remove(&semantic->entries, rm_semantic__key_of(id));
     if (e)
-        rm_semantic__release_entry(e);
+        rm_semantic__release_entry(semantic, e);
     pthread_mutex_unlock(&semantic->lock);
 }
 

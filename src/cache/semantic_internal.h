@@ -76,7 +76,9 @@ rm_key128 rm_semantic__key_of(uint64_t id);
 /* Under the lock. NULL: no memory, or too many. */
 rm_semantic__space *rm_semantic__space_of(rm_semantic *semantic, rm_slice name);
 void rm_semantic__soil(rm_semantic *semantic, rm_semantic__dirt *dirt);
-void rm_semantic__release_entry(rm_semantic__entry *entry);
+void rm_semantic__release_entry(rm_semantic *semantic, rm_semantic__entry *entry);
+/* The entry leaves its group for this one, which may be the same. */
+void rm_semantic__join_group(rm_semantic *semantic, rm_semantic__entry *entry, rm_semantic__group *group);
 
 /* ---- state: what keeper.c stores and restores -------------------------------------------------------------------- */
 

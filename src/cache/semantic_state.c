@@ -218,6 +218,7 @@ typedef struct entry_note {
     uint32_t version;
     float worst;
     uint16_t right, wrong;
+    uint64_t group; /* by now; the annex has the one that it began in */
 } entry_note;
 
 typedef struct group_note {
@@ -244,7 +245,8 @@ static uint32_t features_hash(void)
 
 static rm_status write_entry(const entry *e, rm_buf *bytes, rm_key128 *ret_name)
 {
-    entry_note note = {.version = NOTE_VERSION, .worst = e->worst, .right = e->right, .wrong = e->wrong};
+    entry_note note = {
+        .version = NOTE_VERSION, .worst = e->worst, .right = e->right, .wrong = e->wrong, .group = e->group->id};
 
     *ret_name = (rm_key128){.hi = e->id};
     return rm_buf_append(bytes, &note, sizeof(note));
@@ -316,6 +318,14 @@ rm_status rm_semantic__take_notes(rm_semantic *semantic, rm_buf *bytes, rm_store
     return count ? RM_OK : status;
 }
 
+/* Under the lock. Until all is restored an empty group waits for others. */
+static void restore_membership(entry *e, group *g)
+{
+    e->group->entries--;
+    e->group = g;
+    g->entries++;
+}
+
 /* Under the lock. */
 static rm_status read_entry(rm_semantic *semantic, uint64_t id, rm_slice bytes)
 {
@@ -327,6 +337,9 @@ static rm_status read_entry(rm_semantic *semantic, uint64_t id, rm_slice bytes)
     memcpy(&note, bytes.ptr, sizeof(note));
     if (note.version != NOTE_VERSION)
         return RM_ENOTFOUND;
+    group *g = rm_map_get(&semantic->groups, rm_semantic__key_of(note.group));
+    if (g)
+        restore_membership(e, g);
     e->worst = note.worst;
     e->right = note.right;
     e->wrong = note.wrong;

@@ -8,7 +8,8 @@
  * the lane touches it between submit and done only. */
 #include "proxy_internal.h"
 
-#define OWN_BYTES (256 * RM_KIB) /* text, vector and names of one */
+#define OWN_BYTES     (256 * RM_KIB) /* text, vector and names of one */
+#define OPINION_BYTES (4 * RM_KIB)   /* of an answer's text, more than an opinion is made of */
 
 struct rm_inquiry {
     unsigned refs;
@@ -27,6 +28,7 @@ struct rm_inquiry {
     bool outlived; /* the entry would have been served, but for its age */
     rm_semantic_decision decision;
     rm_semantic_answer answer;
+    rm_slice answer_text; /* its beginning, where it is more than a word */
     double cost_usd;
     /* While an exchange waits. */
     rm_exchange *exchange;
@@ -81,11 +83,25 @@ static void fault(const rm_inquiry *inquiry)
 
 /* ---- learning ---------------------------------------------------------------------------------------------------- */
 
+static void ask_opinion(rm_inquiry *inquiry, uint64_t entry)
+{
+    rm_opinion_plan plan = {.worker = inquiry->worker,
+                            .inquiry = inquiry,
+                            .settings = inquiry->generation->settings,
+                            .ask = &inquiry->ask,
+                            .decision = &inquiry->decision,
+                            .entry = entry,
+                            .answer = inquiry->answer_text};
+    rm_opinion__ask(&plan);
+}
+
 /* Vector and answer are both there. */
 static void learn(rm_inquiry *inquiry)
 {
     const rm_semantic_ask *ask = &inquiry->ask;
-    rm_status status = rm_keeper_learn(keeper_of(inquiry), ask, &inquiry->decision, &inquiry->answer, inquiry->kept);
+    uint64_t entry;
+    rm_status status =
+        rm_keeper_learn(keeper_of(inquiry), ask, &inquiry->decision, &inquiry->answer, inquiry->kept, &entry);
     /* RM_EREFUSED: no text for an entry. RM_EBUSY: loading, or the writer is behind. */
     if (status != RM_OK && status != RM_EREFUSED && status != RM_EBUSY)
         fault(inquiry);
@@ -93,6 +109,9 @@ static void learn(rm_inquiry *inquiry)
      * before it was learnt from. */
     if (status == RM_OK && inquiry->kept && inquiry->outlived)
         rm_keeper_forget(keeper_of(inquiry), ask->partition, inquiry->decision.entry);
+    if (inquiry->answer_text.len &&
+        rm_semantic_is_open(rm_keeper_semantic(keeper_of(inquiry)), &inquiry->decision, &inquiry->answer))
+        ask_opinion(inquiry, entry);
     if (ask->shadow && inquiry->decision.verdict == RM_VERDICT_AUDIT)
         rm_semantic_saved(rm_keeper_semantic(keeper_of(inquiry)), ask->name_space, true, inquiry->cost_usd);
 }
@@ -104,6 +123,9 @@ void rm_inquiry__answered(rm_inquiry *inquiry, rm_op op, bool events, rm_slice c
     rm_status status = rm_provider_answer_text(op, events, content, &text);
     if (status == RM_OK)
         status = rm_semantic_read_answer(rm_buf_slice(&text), &inquiry->answer);
+    if (status == RM_OK && !inquiry->answer.word)
+        inquiry->answer_text =
+            rm_arena_dup(&inquiry->own, rm_slice_make(text.ptr, text.len < OPINION_BYTES ? text.len : OPINION_BYTES));
     rm_buf_deinit(&text);
     if (status == RM_ENOMEM)
         fault(inquiry);

@@ -244,6 +244,20 @@ rm_inquiry *rm_inquiry__ref(rm_inquiry *inquiry); /* NULL is fine */
 void rm_inquiry__unref(rm_inquiry *inquiry);
 /* What the upstream answered, and what that cost; `kept`: it is in the store now. */
 void rm_inquiry__answered(rm_inquiry *inquiry, rm_op op, bool events, rm_slice content, double cost_usd, bool kept);
+/* ---- opinion.c ---- */
+
+typedef struct rm_opinion_plan {
+    rm_worker *worker;
+    rm_inquiry *inquiry; /* keeps all of this */
+    const rm_settings *settings;
+    const rm_semantic_ask *ask;
+    const rm_semantic_decision *decision;
+    uint64_t entry;  /* that the answer became; UINT64_MAX: none */
+    rm_slice answer; /* its text; not needed afterwards */
+} rm_opinion_plan;
+/* Where something is in the way, nothing happens: it would only have taught more. */
+void rm_opinion__ask(const rm_opinion_plan *plan);
+
 /* NULL: nothing was decided (yet). */
 const rm_semantic_decision *rm_inquiry__decision(const rm_inquiry *inquiry);
 bool rm_inquiry__is_shadow(const rm_inquiry *inquiry);

@@ -240,3 +240,30 @@ def test_the_log_says_why(serving):
     eventually(lambda: any('"reason":"semantic"' in line for line in serving.access()), 10, "not logged")
     [line] = [line for line in serving.access() if '"reason":"semantic"' in line]
     assert '"semantic":"hit"' in line and '"similarity":' in line and '"risk":' in line
+
+
+def say(answer, text):
+    answer.whole({"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4.1-mini",
+                  "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500},
+                  "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]})
+
+
+@pytest.mark.parametrize("second, label", [
+    ("You can reset your password under Settings: open Security and choose Reset password.", (1, 1)),
+    ("Our offices are closed on Sundays; the museum next door is open all week.", (1, 0)),
+    ("You can write to the help desk, and somebody there will look up what kind of password your account has.", (0, 0))],
+    ids=["equal", "different", "unknown"])
+def test_answers_in_other_words_are_compared_by_their_vectors(start, upstream, second, label):
+    """What no text comparison can tell: a label where the two are near or far, none between."""
+    texts = ["To reset your password, open Settings, choose Security and select Reset password.", second]
+    upstream.script = lambda request, answer: say(answer, texts[upstream.count - 1])
+    remora = start(cache=SHADOW, embed=PATIENT)
+    ask(remora, PASSWORD[0])
+    eventually(lambda: remora.metric("remora_semantic_entries") == 1, 20, "no entry")
+    ask(remora, PASSWORD[1])
+
+    def labels():
+        [space] = httpx.get(remora.admin + "/api/semantic", timeout=20).json()["namespaces"]
+        return space["labels"], space["labels_right"]
+    eventually(lambda: remora.metric("remora_embed_texts_total") == 4, 20, "the answers were not embedded")
+    eventually(lambda: labels() == label, 5, "no such label")

@@ -484,7 +484,8 @@ static void ask_fresh(fixture *f, const char *id, const rm_semantic_ask *ask)
     assert_int_equal(decision.verdict, RM_VERDICT_MISS);
     assert_int_equal(rm_store_put(f->store, &record), RM_OK);
     assert_int_equal(rm_semantic_read_answer(RM_SLICE("yes"), &answer), RM_OK);
-    assert_int_equal(rm_keeper_learn(f->keeper, ask, &decision, &answer, true), RM_OK);
+    uint64_t entry;
+    assert_int_equal(rm_keeper_learn(f->keeper, ask, &decision, &answer, true, &entry), RM_OK);
     add_receipt(f, id, ask, &decision);
 }
 

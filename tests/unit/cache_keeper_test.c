@@ -20,6 +20,7 @@ typedef struct keeping {
     float vector[DIMENSIONS];
     char text[160], answer[32];
     rm_semantic_decision decision;
+    uint64_t entry; /* that was learnt last */
 } keeping;
 
 static void open_keeper(keeping *k, const char *fingerprint)
@@ -108,7 +109,7 @@ static rm_verdict ask(keeping *k, unsigned topic, unsigned wording, uint64_t par
     assert_int_equal(fixture_put(&k->fix, k->asked, 300), RM_OK);
     k->asked++;
     assert_int_equal(rm_semantic_read_answer(rm_slice_cstr(k->answer), &answer), RM_OK);
-    assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true), RM_OK);
+    assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true, &k->entry), RM_OK);
     return k->decision.verdict;
 }
 
@@ -250,7 +251,7 @@ static void nothing_is_decided_before_it_is_loaded(void **state)
     rm_semantic_answer answer;
     assert_int_equal(rm_semantic_read_answer(RM_SLICE("x"), &answer), RM_OK);
     assert_int_equal(rm_keeper_decide(k->keeper, &asked, &k->decision), RM_EBUSY);
-    assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true), RM_EBUSY);
+    assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true, &k->entry), RM_EBUSY);
     tend(k);
     assert_int_equal(rm_keeper_decide(k->keeper, &asked, &k->decision), RM_OK);
 }
@@ -290,7 +291,7 @@ static void tenants_confirm_each_other(void **state)
         assert_int_equal(fixture_put(&k->fix, k->asked, 300), RM_OK);
         k->asked++;
         assert_int_equal(rm_semantic_read_answer(rm_slice_cstr(k->answer), &answer), RM_OK);
-        assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true), RM_OK);
+        assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true, &k->entry), RM_OK);
         rm_semantic_ask own = question(k, 2, 7, 9);
         own.tenant = tenant;
         assert_int_equal(rm_keeper_decide(k->keeper, &own, &k->decision), RM_OK);
@@ -346,7 +347,7 @@ static void no_memory_is_a_miss(void **state)
         rm_fault_set(RM_FAULT_ALLOC, at, true);
         rm_status status = rm_keeper_decide(k->keeper, &asked, &k->decision);
         if (status == RM_OK && k->decision.verdict != RM_VERDICT_HIT)
-            status = rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true);
+            status = rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true, &k->entry);
         rm_fault_set(RM_FAULT_ALLOC, 0, false);
         assert_true(status == RM_OK || status == RM_ENOMEM);
         failures += status != RM_OK;
