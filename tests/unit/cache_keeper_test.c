@@ -301,6 +301,55 @@ static void tenants_confirm_each_other(void **state)
     assert_int_equal(stats_of(k).unconfirmed, 1);
 }
 
+/* Two answers that texts cannot tell are one by a second opinion, and stay so. */
+static void second_opinions_make_aliases(void **state)
+{
+    keeping *k = *state;
+    rm_semantic_answer answers[2];
+    uint64_t ids[2];
+    assert_int_equal(rm_semantic_read_answer(RM_SLICE("Open the settings first"), &answers[0]), RM_OK);
+    assert_int_equal(rm_semantic_read_answer(RM_SLICE("First open your settings"), &answers[1]), RM_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        rm_semantic_ask asked = question(k, 1, 1 + i, 5);
+        assert_int_equal(rm_keeper_decide(k->keeper, &asked, &k->decision), RM_OK);
+        assert_int_equal(rm_semantic_is_open(rm_keeper_semantic(k->keeper), &k->decision, &answers[i]), i == 1);
+        assert_int_equal(fixture_put(&k->fix, k->asked, 300), RM_OK);
+        k->asked++;
+        assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answers[i], true, &ids[i]), RM_OK);
+    }
+    rm_semantic_ask asked = question(k, 1, 3, 5);
+    rm_semantic_decision apart, together, later;
+    assert_int_equal(rm_keeper_decide(k->keeper, &asked, &apart), RM_OK);
+    uint64_t labels = stats_of(k).labels;
+    rm_semantic_label(rm_keeper_semantic(k->keeper), &asked, &k->decision, ids[1], true);
+    assert_int_equal(stats_of(k).labels, labels + 1);
+    assert_int_equal(rm_keeper_decide(k->keeper, &asked, &together), RM_OK);
+    assert_true(together.risk < apart.risk); /* no other answer is near any more */
+    again(k);
+    assert_int_equal(rm_keeper_decide(k->keeper, &asked, &later), RM_OK);
+    for (unsigned i = 0; rm_semantic_feature_name(i); i++)
+        assert_true(fabs(together.features[i] - later.features[i]) < 1e-3);
+    /* The first of them goes; its answer's name stays with the other. */
+    assert_int_equal(rm_store_delete(k->fix.store, fixture_key(k->asked - 2)), RM_OK);
+    again(k);
+    assert_int_equal(rm_keeper_index_stats(k->keeper).entries, 1);
+    assert_int_equal(rm_keeper_decide(k->keeper, &asked, &later), RM_OK);
+    assert_true(later.candidate && later.entry == ids[1]);
+}
+
+static void near_answers_are_equal_unless_a_guard_says_no(void **state)
+{
+    keeping *k = *state;
+    rm_semantic *semantic = rm_keeper_semantic(k->keeper);
+    rm_slice may = RM_SLICE("You can take it with food"), not = RM_SLICE("You cannot take it with food");
+    assert_int_equal(rm_semantic_judge_near(semantic, may, RM_SLICE("With food you can take it"), 0.95F),
+                     RM_JUDGED_EQUAL);
+    assert_int_equal(rm_semantic_judge_near(semantic, may, not, 0.95F), RM_JUDGED_UNKNOWN);
+    assert_int_equal(rm_semantic_judge_near(semantic, may, may, 0.8F), RM_JUDGED_UNKNOWN);
+    assert_int_equal(rm_semantic_judge_near(semantic, may, not, 0.5F), RM_JUDGED_DIFFERENT);
+    assert_int_equal(rm_semantic_judge_near(semantic, may, RM_SLICE("\xff"), 0.95F), RM_JUDGED_UNKNOWN);
+}
+
 static void namespaces_have_a_bound(void **state)
 {
     keeping *k = *state;
@@ -444,6 +493,8 @@ int main(void)
         TEST(nothing_is_decided_before_it_is_loaded),
         TEST(feedback_is_kept),
         TEST(tenants_confirm_each_other),
+        TEST(second_opinions_make_aliases),
+        TEST(near_answers_are_equal_unless_a_guard_says_no),
         TEST(namespaces_have_a_bound),
         TEST(receipts_are_the_latest),
         TEST(no_memory_is_a_miss),
