@@ -14,8 +14,12 @@ EVERYTHING_AUDITED = {"semantic": {"mode": "serve", "max_error": 0.05, "audit": 
 
 @pytest.fixture
 def start(start):
-    """With the models that the set-up fetched."""
-    return lambda **changes: start(env={"REMORA_MODELS": str(ROOT / "build" / "models")}, **changes)
+    """With the models that the set-up fetched, and what the store kept loaded: before that all is a miss."""
+    def starter(**changes):
+        remora = start(env={"REMORA_MODELS": str(ROOT / "build" / "models")}, **changes)
+        eventually(lambda: (s := semantic_of(remora)) and (s["ready"] or s["mode"] == "off"), 20, "never loaded")
+        return remora
+    return starter
 
 
 @pytest.fixture
@@ -56,8 +60,8 @@ def only_if_cached(remora, text):
 
 
 def test_state_before_the_first_request(serving):
-    state = eventually(lambda: (s := semantic_of(serving)) and s["ready"] and s)
-    assert state["mode"] == "serve" and state["max_error"] == 0.05 and state["model"] == "all-minilm-l6-v2"
+    state = semantic_of(serving)
+    assert state["ready"] and state["mode"] == "serve" and state["max_error"] == 0.05 and state["model"] == "all-minilm-l6-v2"
     assert state["entries"] == 0 and state["namespaces"] == []
     assert metric(serving, "remora_semantic_served_total") == 0 and metric(serving, "remora_semantic_wrong_total") == 0
 
@@ -258,7 +262,6 @@ def test_quarantine_outlives_the_process(start, provider):  # noqa: F811
     assert feedback(remora, hit, "wrong").status_code == 200
     remora.stop()
     after = start(cache=SERVE, embed=PATIENT)
-    eventually(lambda: semantic_of(after)["ready"])
     assert semantic_of(after)["entries"] == 1
     assert only_if_cached(after, PASSWORD[1]).status_code == 504
     assert space_of(after)["feedback"]["wrong"] == 1
