@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "semantic_internal.h"
+#include "semantic_state.h"
 
 #define ANNEX_VERSION  1
 #define LOAD_ENTRIES   2048 /* in one piece */

@@ -5,7 +5,7 @@
  *
  * Vectors lie in the index and texts with the owner; here is what is small: about 100 bytes an entry. One lock over all of it
  * is held for microseconds; searching, reading texts and comparing them happen outside. */
-#include "semantic_internal.h"
+#include "semantic_state.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The semantic cache's state: namespaces, what has changed since it was stored, and putting back what was stored. */
 #include <string.h>
 
-#include "semantic_internal.h"
+#include "semantic_state.h"
 
 #define GOLDEN        0x9e3779b97f4a7c15ULL
 #define NOTE_VERSION  1

@@ -6,8 +6,8 @@
  *         {group, 1}         an answer's offset, quarantine and confirmations
  *         {hash, 2}          a namespace's evidence and counts
  */
-#ifndef REMORA_CACHE_SEMANTIC_INTERNAL_H
-#define REMORA_CACHE_SEMANTIC_INTERNAL_H
+#ifndef REMORA_CACHE_SEMANTIC_STATE_H
+#define REMORA_CACHE_SEMANTIC_STATE_H
 
 #include <pthread.h>
 
