@@ -149,14 +149,15 @@ def test_metrics(serving):
 
 def test_a_veto_is_counted_by_guard(serving):
     """A guard stops what would else be served."""
-    ask(serving, "How do I reset my password in version 3?")
-    ask(serving, "How do I reset my password in version 4?")
-    space = space_of(serving)
-    if space["vetoed"]:
-        fired = [name for name, count in space["guards"].items() if count]
-        assert fired
-        for name in fired:
-            assert serving.metrics()[f'remora_semantic_guard_vetoes_total{{namespace="default",guard="{name}"}}'] >= 1
+    ask(serving, "Can I get a refund?")
+    vetoed = ask(serving, "Can I not get a refund?")
+    assert cache_of(vetoed) == "MISS"
+    receipt, space = receipt_of(serving, vetoed), space_of(serving)
+    assert receipt["verdict"] == "veto" and "negation" in [guard["name"] for guard in receipt["guards"]]
+    assert receipt["likely"] <= receipt["limit"] < receipt["risk"]
+    assert space["vetoed"] == 1 and space["guards"]["negation"] == 1
+    assert metric(serving, "remora_semantic_vetoed_total") == 1
+    assert serving.metrics()['remora_semantic_guard_vetoes_total{namespace="default",guard="negation"}'] == 1
 
 
 # ---- receipts ---------------------------------------------------------------------------------------------------------
