@@ -58,7 +58,7 @@ static rm_status start_lane(const rm_config *config, rm_local_model *local)
 }
 
 /* A model that cannot be opened is listed all the same, and says why to those who ask for it. NULL: no memory. */
-static rm_local_model *open_local(const rm_config *config, const char *name, const char *model)
+static rm_local_model *open_local(const rm_config *config, const char *name, const char *model, rm_log_level failure)
 {
     rm_local_model *local = rm_calloc(1, sizeof(*local));
     rm_precision precision = RM_PRECISION_AUTO;
@@ -74,7 +74,7 @@ static rm_local_model *open_local(const rm_config *config, const char *name, con
     if (status == RM_OK)
         status = start_lane(config, local);
     if (status != RM_OK) {
-        rm_log(RM_LOG_ERROR, "app", "the model %s cannot be used: %.*s", name, (int)why.len,
+        rm_log(failure, "app", "the model %s cannot be used: %.*s", name, (int)why.len,
                why.len ? why.ptr : rm_status_text(status));
         (void)snprintf(local->why, sizeof(local->why),
                        "The local model could not be opened; Remora's log and `remora check` say why.");
@@ -92,7 +92,7 @@ rm_status rm_app_add_locals(rm_settings *settings, const rm_settings *before)
             continue;
         rm_local_model *local = before ? rm_settings_local(before, rm_slice_cstr(model->name)) : NULL;
         local = local && local->lane ? rm_local_model_ref(local)
-                                     : open_local(config, model->name, without_prefix(model->name));
+                                     : open_local(config, model->name, without_prefix(model->name), RM_LOG_ERROR);
         if (!local)
             return RM_ENOMEM;
         rm_status status = rm_settings_add_local(settings, local);
@@ -103,7 +103,7 @@ rm_status rm_app_add_locals(rm_settings *settings, const rm_settings *before)
 }
 
 /* One lane serves callers and the semantic cache where both use the same model. Without the model the semantic cache is off,
- * and nothing else. */
+ * and nothing else; where nobody chose it, that is no mistake. */
 rm_status rm_app_add_semantic(rm_settings *settings, const rm_settings *before)
 {
     const rm_config *config = settings->config;
@@ -115,7 +115,8 @@ rm_status rm_app_add_semantic(rm_settings *settings, const rm_settings *before)
     rm_local_model *local = rm_settings_local(settings, rm_slice_cstr(name));
     if (!local && before)
         local = before->semantic;
-    local = local ? rm_local_model_ref(local) : open_local(config, name, config->cache.semantic.model);
+    rm_log_level failure = config->cache.semantic.model_line ? RM_LOG_ERROR : RM_LOG_WARN;
+    local = local ? rm_local_model_ref(local) : open_local(config, name, config->cache.semantic.model, failure);
     if (!local)
         return RM_ENOMEM;
     if (local->lane) {
