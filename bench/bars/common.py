@@ -102,8 +102,8 @@ class Bench:
         self.wait_ready(child, name, port, "/stats")
         return port
 
-    def remora(self, upstream_port, name="remora", loops=1, cpu=GATEWAY_CPU, cache=None, embed=None):
-        """(child, port, seconds to readiness). The access log and the metrics are on, as always."""
+    def remora(self, upstream_port, name="remora", loops=1, cpu=GATEWAY_CPU, cache=None, embed=None, more=None):
+        """(child, port, seconds to readiness). The access log and the metrics are on, as always. `more` replaces whole keys."""
         port, admin = free_port(), free_port()
         config = {
             "listen": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}", "data": str(self.folder / f"{name}-data"),
@@ -112,6 +112,7 @@ class Bench:
             "models": [{"name": MODEL, "upstream": "mock", "price": {"input": 0.4, "cached_input": 0.1, "output": 1.6}}],
             "cache": cache or {"semantic": {"mode": "off"}}, "embed": embed or {},
             "log": {"access": str(self.folder / f"{name}-access.log")},
+            **(more or {}),
         }
         path = self.folder / f"{name}.yaml"
         path.write_text(json.dumps(config, indent=1))  # JSON is YAML
