@@ -50,14 +50,14 @@ def metric(admin, name):
     return 0
 
 
-def fill(port, admin, texts, piece=4000):
+def fill(port, admin, texts, piece=500):
     """No faster than they are embedded: what the lane has no room for becomes no entry."""
     caller, told = Caller(port), time.monotonic()
     for begin in range(0, len(texts), piece):
         for text in texts[begin:begin + piece]:
             caller.ask(text)
-        while metric(admin, "remora_embed_waiting") > piece:
-            time.sleep(0.1)
+        while metric(admin, "remora_embed_waiting") > piece / 2:
+            time.sleep(0.02)
         if time.monotonic() - told > 20:
             told = time.monotonic()
             say(f"{begin + piece} of {len(texts)} are asked")

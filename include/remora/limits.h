@@ -103,6 +103,7 @@
 #define RM_INDEX_FINGERPRINT_BYTES_MAX 256
 
 /* semantic cache */
+#define RM_SEMANTIC_WAITING_MAX    1024 /* texts in the lane, from which on requests that wait for nothing add none */
 #define RM_SEMANTIC_NAMESPACES_MAX 1024 /* with evidence of their own; requests in further ones are misses */
 #define RM_SEMANTIC_RECEIPTS_MAX   4096 /* latest decisions that can be explained, and told right or wrong */
 

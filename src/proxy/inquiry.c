@@ -13,6 +13,7 @@
 
 struct rm_inquiry {
     unsigned refs;
+    rm_link link; /* in worker->inquiry_list */
     rm_worker *worker;
     rm_generation *generation;
     rm_arena own;
@@ -23,8 +24,8 @@ struct rm_inquiry {
     char id[33];
     _Atomic bool abandoned; /* nobody waits for a hit any more */
     rm_status decide_status;
+    bool embedding; /* the lane has it */
     bool decided, answered, kept;
-    bool held;     /* a hit, until its delay is over */
     bool outlived; /* the entry would have been served, but for its age */
     rm_semantic_decision decision;
     rm_semantic_answer answer;
@@ -60,6 +61,7 @@ void rm_inquiry__unref(rm_inquiry *inquiry)
     rm_generation *generation = inquiry->generation;
     rm_arena_deinit(&inquiry->scratch);
     rm_arena_deinit(&inquiry->own);
+    rm_list_remove(&inquiry->link);
     rm_free(inquiry);
     worker->inquiries--;
     rm_proxy__generation_unref(generation);
@@ -197,7 +199,6 @@ static void go_on(rm_inquiry *inquiry)
 static void on_held(rm_timer *timer)
 {
     rm_inquiry *inquiry = rm_inquiry__ref(RM_CONTAINER_OF(timer, rm_inquiry, limit));
-    inquiry->held = false;
     go_on(inquiry);
     rm_inquiry__unref(inquiry);
 }
@@ -220,7 +221,6 @@ static void resume(rm_inquiry *inquiry)
         go_on(inquiry);
         return;
     }
-    inquiry->held = true;
     inquiry->limit.fire = on_held;
     rm_timer_start(exec, &inquiry->limit, delay_ms);
 }
@@ -234,18 +234,21 @@ static void on_limit(rm_timer *timer)
 
 static void on_done(rm_lane_op *op, rm_status status);
 
-/* So that it becomes an entry all the same. */
+/* Nobody waits for it. With more of that than the lane can do, memory and measurement are worth more than each single one. */
 static bool submit_bulk(rm_inquiry *inquiry)
 {
+    rm_lane *lane = inquiry->generation->settings->semantic->lane;
     inquiry->op.deadline_ns = 0;
-    inquiry->ask.max_error = 0;
-    return rm_lane_submit(inquiry->generation->settings->semantic->lane, &inquiry->op) == RM_OK;
+    inquiry->embedding =
+        rm_lane_get_stats(lane).waiting < RM_SEMANTIC_WAITING_MAX && rm_lane_submit(lane, &inquiry->op) == RM_OK;
+    return inquiry->embedding;
 }
 
 static void on_done(rm_lane_op *op, rm_status status)
 {
     rm_inquiry *inquiry = RM_CONTAINER_OF(op, rm_inquiry, op);
     bool late = status == RM_ETIMEOUT;
+    inquiry->embedding = false;
     if (status == RM_OK)
         status = inquiry->decide_status;
     if (status == RM_OK) {
@@ -261,8 +264,12 @@ static void on_done(rm_lane_op *op, rm_status status)
         rm_semantic_withdraw(rm_keeper_semantic(keeper_of(inquiry)), inquiry->ask.name_space, &inquiry->decision);
     if (inquiry->decided && inquiry->answered)
         learn(inquiry);
-    if (late && (inquiry->refs > 1 || inquiry->answered) && submit_bulk(inquiry))
-        return;
+    /* So that it becomes an entry all the same. */
+    if (late && !inquiry->worker->closing && (inquiry->refs > 1 || inquiry->answered)) {
+        inquiry->ask.max_error = 0;
+        if (submit_bulk(inquiry))
+            return;
+    }
     rm_inquiry__unref(inquiry);
 }
 
@@ -334,19 +341,20 @@ static rm_inquiry *create(rm_exchange *exchange)
     inquiry->refs = 1;
     inquiry->worker = exchange->worker;
     inquiry->generation = rm_proxy__generation_ref(exchange->generation);
+    rm_list_append(&inquiry->worker->inquiry_list, &inquiry->link);
     inquiry->worker->inquiries++;
     rm_arena_init(&inquiry->own, rm_loop_arenas(exchange->worker->loop), OWN_BYTES);
     return inquiry;
 }
 
 /* The lane's reference is the second. True: `done` follows. */
-static bool submit(rm_inquiry *inquiry, uint64_t deadline_us)
+static bool submit(rm_inquiry *inquiry, bool soon)
 {
     rm_lane *lane = inquiry->generation->settings->semantic->lane;
     inquiry->refs++;
-    inquiry->op.deadline_ns = deadline_us ? rm_proxy__now_ns() + deadline_us * 1000 : 0;
-    rm_status status = rm_lane_submit(lane, &inquiry->op);
-    if (status == RM_OK)
+    inquiry->op.deadline_ns = rm_proxy__now_ns() + inquiry->generation->config->embed.deadline_us * 1000;
+    inquiry->embedding = soon && rm_lane_submit(lane, &inquiry->op) == RM_OK;
+    if (inquiry->embedding || (!soon && submit_bulk(inquiry)))
         return true;
     inquiry->refs--;
     return false;
@@ -375,7 +383,6 @@ static bool is_wanted(const rm_exchange *exchange)
 
 bool rm_inquiry__begin(rm_exchange *exchange, const rm_inquiry_plan *plan)
 {
-    const rm_config *config = exchange->generation->config;
     rm_semantic_question question;
     if (!is_wanted(exchange))
         return false;
@@ -394,12 +401,21 @@ bool rm_inquiry__begin(rm_exchange *exchange, const rm_inquiry_plan *plan)
         return true;
     }
     exchange->inquiry = inquiry;
-    waits = waits && submit(inquiry, config->embed.deadline_us);
+    waits = waits && submit(inquiry, true);
     if (waits)
         wait_for(inquiry, exchange, plan);
     else
-        (void)submit(inquiry, 0);
+        (void)submit(inquiry, false);
     return waits;
+}
+
+void rm_inquiry__cancel_all(rm_worker *worker)
+{
+    for (rm_link *link = worker->inquiry_list.next; link != &worker->inquiry_list; link = link->next) {
+        rm_inquiry *inquiry = RM_CONTAINER_OF(link, rm_inquiry, link);
+        if (inquiry->embedding)
+            rm_lane_cancel(inquiry->generation->settings->semantic->lane, &inquiry->op);
+    }
 }
 
 void rm_inquiry__leave(rm_exchange *exchange)
@@ -410,7 +426,7 @@ void rm_inquiry__leave(rm_exchange *exchange)
     inquiry->exchange = NULL;
     rm_timer_stop(inquiry->worker->exec, &inquiry->limit);
     rm_arena_deinit(&inquiry->scratch);
-    if (inquiry->held)
+    if (!inquiry->embedding)
         rm_semantic_withdraw(rm_keeper_semantic(keeper_of(inquiry)), inquiry->ask.name_space, &inquiry->decision);
     else
         rm_lane_cancel(inquiry->generation->settings->semantic->lane, &inquiry->op);

@@ -6,6 +6,8 @@
 
 typedef struct opinion {
     rm_lane_op op;
+    rm_link link; /* in the worker's opinion_list */
+    rm_lane *lane;
     rm_inquiry *inquiry;
     const rm_semantic_ask *ask;
     const rm_semantic_decision *decision;
@@ -37,8 +39,17 @@ static void on_done(rm_lane_op *op, rm_status status)
     if (status == RM_OK && self->judged != RM_JUDGED_UNKNOWN)
         rm_semantic_label(rm_keeper_semantic(self->keeper), self->ask, self->decision, self->entry,
                           self->judged == RM_JUDGED_EQUAL);
+    rm_list_remove(&self->link);
     rm_inquiry__unref(self->inquiry);
     rm_free(self);
+}
+
+void rm_opinion__cancel_all(rm_worker *worker)
+{
+    for (rm_link *link = worker->opinion_list.next; link != &worker->opinion_list; link = link->next) {
+        opinion *self = RM_CONTAINER_OF(link, opinion, link);
+        rm_lane_cancel(self->lane, &self->op);
+    }
 }
 
 /* The beginning of a text, not in the middle of a character. */
@@ -82,6 +93,7 @@ void rm_opinion__ask(const rm_opinion_plan *plan)
     self->decision = plan->decision;
     self->entry = plan->entry;
     self->hidden = hidden;
+    self->lane = model->lane;
     self->texts[0] = keep_beginning(self->bytes, plan->answer);
     self->op = (rm_lane_op){.texts = self->texts,
                             .count = 2,
@@ -91,8 +103,11 @@ void rm_opinion__ask(const rm_opinion_plan *plan)
                             .work = judge,
                             .done = on_done};
     if (read_cached(plan->worker, plan->decision->record, self->bytes + ANSWER_BYTES, &self->texts[1]) &&
-        rm_lane_submit(model->lane, &self->op) == RM_OK)
+        rm_lane_get_stats(model->lane).waiting < RM_SEMANTIC_WAITING_MAX &&
+        rm_lane_submit(model->lane, &self->op) == RM_OK) {
         self->inquiry = rm_inquiry__ref(plan->inquiry);
-    else
+        rm_list_append(&plan->worker->opinion_list, &self->link);
+    } else {
         rm_free(self);
+    }
 }

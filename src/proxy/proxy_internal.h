@@ -60,7 +60,7 @@ struct rm_worker {
     rm_exchange *spare; /* freed exchanges */
     unsigned spare_count;
     unsigned exchanges, fetches, inquiries, generations;
-    rm_link fetch_list;
+    rm_link fetch_list, inquiry_list, opinion_list;
     _Atomic unsigned connections_seen, calls_seen; /* for the gauges, written here only */
     rm_tenant_memo *memo;
     bool draining, closing, listener_closed;
@@ -257,10 +257,12 @@ typedef struct rm_opinion_plan {
 } rm_opinion_plan;
 /* Where something is in the way, nothing happens: it would only have taught more. */
 void rm_opinion__ask(const rm_opinion_plan *plan);
+void rm_opinion__cancel_all(rm_worker *worker);
 
 /* NULL: nothing was decided (yet). */
 const rm_semantic_decision *rm_inquiry__decision(const rm_inquiry *inquiry);
 bool rm_inquiry__is_shadow(const rm_inquiry *inquiry);
+void rm_inquiry__cancel_all(rm_worker *worker); /* what the lane still has to do for them */
 bool rm_exchange__again(rm_exchange *exchange);               /* exchange.c; false: it cannot be tried once more */
 void rm_exchange__reserve(rm_worker *worker, unsigned count); /* so many spares, as memory allows */
 

@@ -200,6 +200,8 @@ rm_status rm_worker_create(rm_proxy *proxy, rm_loop *loop, rm_settings *settings
     worker->exec = rm_loop_exec(loop);
     worker->observer = rm_observe_thread(proxy->observe, rm_loop_index(loop));
     rm_list_init(&worker->fetch_list);
+    rm_list_init(&worker->inquiry_list);
+    rm_list_init(&worker->opinion_list);
     rm_list_init(&worker->gathering);
     worker->flush.run = rm_fetch__run_flush;
     rm_buf_init(&worker->render, 2 * RM_STORE_RECORD_BYTES_MAX);
@@ -304,6 +306,8 @@ static void on_listener_closed(void *user)
         next = link->next;
         rm_fetch__cancel(RM_CONTAINER_OF(link, rm_fetch, link));
     }
+    rm_inquiry__cancel_all(worker);
+    rm_opinion__cancel_all(worker);
     rm_generation *generation = worker->generation;
     worker->generation = NULL;
     rm_proxy__generation_unref(generation);

@@ -267,3 +267,12 @@ def test_answers_in_other_words_are_compared_by_their_vectors(start, upstream, s
         return space["labels"], space["labels_right"]
     eventually(lambda: remora.metric("remora_embed_texts_total") == 4, 20, "the answers were not embedded")
     eventually(lambda: labels() == label, 5, "no such label")
+
+
+def test_what_nobody_waits_for_has_a_bound(start, provider):
+    """More than the lane can do, in shadow: each request is answered, and memory stays."""
+    remora = start(cache=SHADOW, embed={"workers": 1})
+    with httpx.Client(base_url=remora.base, headers={"authorization": "Bearer k"}, timeout=60) as http:
+        for n in range(1200):
+            assert http.post("/chat/completions", json=chat_body(f"question {n} " + "about the weather " * 100)).status_code == 200
+    assert 1 <= remora.metric("remora_embed_waiting") <= 1024
