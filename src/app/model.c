@@ -74,7 +74,7 @@ static rm_local_model *open_local(const rm_config *config, const char *name, con
     if (status == RM_OK)
         status = start_lane(config, local);
     if (status != RM_OK) {
-        rm_log(failure, "app", "the model %s cannot be used: %.*s", name, (int)why.len,
+        rm_log(failure, "app", "the model %s cannot serve: %.*s", name, (int)why.len,
                why.len ? why.ptr : rm_status_text(status));
         (void)snprintf(local->why, sizeof(local->why),
                        "The local model could not be opened; Remora's log and `remora check` say why.");
