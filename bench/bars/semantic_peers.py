@@ -1,5 +1,5 @@
 """The semantic cache beside LiteLLM's, GPTCache and a plain threshold: the same questions in the same order, one at a time, each from
-empty, with the same vectors. A hit is an answer for which the provider was not asked; it is wrong where it is another class's.
+empty, with the same encoder. A hit is an answer for which the provider was not asked; it is wrong where it is another class's.
 
 --data is a folder with stream_NAME.jsonl ({"q","cls"}) files. The provider answers with the class, at once, so a miss's latency is what
 the gateway adds to it, its search and its embedding."""
@@ -17,12 +17,13 @@ FIXED = (0.80, 0.90, 0.95)
 # LiteLLM's documented example; GPTCache's default, which is of 4 less the squared distance: a cosine of 0.6.
 LITELLM_THRESHOLD, GPTCACHE_THRESHOLD = 0.8, 0.8
 NOTES = """\
-Dollars: each answer of the provider is {in_} tokens in and {out} out, ${usd:.4f}. "Wrong $" is the part of what was saved that paid for wrong
-answers. Vectors are of all-minilm-l6-v2, int8, by Remora for all; peers get them over HTTP, Remora makes its own. Remora's audits (2 % of
-hits) are misses here. LiteLLM: one worker, no callbacks; instead of a Qdrant server an exact search in memory behind the endpoints that
-it calls (its best case); the next question waits until its answer is stored. GPTCache: its server, threshold 0.8 of 4 less the squared
-distance, a cosine of 0.6. Plain threshold: exact, in the caller's process, no gateway's time; the best one is chosen for each stream with
-hindsight over these rows, which nobody can do beforehand."""
+Dollars: each answer of the provider is {in_} tokens in and {out} out, ${usd:.4f}. "Wrong $" is the part of what was saved that paid for
+wrong answers. The encoder is all-minilm-l6-v2, int8, in Remora, for all; peers get its vectors over HTTP as they are. Remora makes its
+own and takes a mean fitted beforehand from them, so a threshold here is not on the scale of `remora eval`, whose best one is found among
+those centred vectors. Remora's audits (2 % of hits) are misses here. LiteLLM: one worker, no callbacks; instead of a Qdrant server an
+exact search in memory behind the endpoints that it calls (its best case); the next question waits until its answer is stored. GPTCache:
+its server, threshold 0.8 of 4 less the squared distance, a cosine of 0.6. Plain threshold: exact, in the caller's process, no gateway's
+time; the best one is chosen for each stream with hindsight over these rows, which nobody can do beforehand."""
 COLUMNS = (("system", -34), ("stream", -11), ("requests", 8), ("hits", 6), ("share", 7), ("wrong", 6), ("error", 7), ("hit p50", 8),
            ("p99 ms", 7), ("miss p50", 9), ("p99 ms", 7), ("paid $", 8), ("saved $", 8), ("wrong $", 8))
 
