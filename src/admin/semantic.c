@@ -107,14 +107,21 @@ rm_admin_error rm_admin__error_of(uint64_t requests, uint64_t hits, uint64_t aud
     return error;
 }
 
+/* What serve mode decided; the rest was shadow's. */
+static uint64_t serve_requests(const rm_semantic_stats *s)
+{
+    return s->requests - s->shadow_requests;
+}
+
 static rm_admin_error served_error(const rm_semantic_stats *s)
 {
-    return rm_admin__error_of(s->requests, s->served, s->audited, s->audited_wrong, s->feedback_wrong);
+    return rm_admin__error_of(serve_requests(s), s->served, s->audited, s->audited_wrong, s->feedback_wrong);
 }
 
 static rm_admin_error shadow_error(const rm_semantic_stats *s)
 {
-    return rm_admin__error_of(s->requests, s->shadow_hits, s->shadow_right + s->shadow_wrong, s->shadow_wrong, 0);
+    return rm_admin__error_of(s->shadow_requests, s->shadow_hits, s->shadow_right + s->shadow_wrong, s->shadow_wrong,
+                              0);
 }
 
 static double share_of(uint64_t part, uint64_t whole)
@@ -184,8 +191,9 @@ static void put_shadow(rm_buf *out, const rm_semantic_stats *s)
     rm_admin_error error = shadow_error(s);
     uint64_t judged = s->shadow_right + s->shadow_wrong;
 
-    rm_buf_appendf(out, ",\"shadow\":{\"hits\":%llu", (unsigned long long)s->shadow_hits);
-    put_double(out, "hit_share", share_of(s->shadow_hits, s->requests));
+    rm_buf_appendf(out, ",\"shadow\":{\"requests\":%llu", (unsigned long long)s->shadow_requests);
+    put_count(out, "hits", s->shadow_hits);
+    put_double(out, "hit_share", share_of(s->shadow_hits, s->shadow_requests));
     put_count(out, "right", s->shadow_right);
     put_count(out, "wrong", s->shadow_wrong);
     put_count(out, "unknown", s->shadow_hits > judged ? s->shadow_hits - judged : 0);
@@ -211,7 +219,7 @@ static void put_space(rm_buf *out, const rm_semantic_space *space)
     put_text(out, "namespace", space->name);
     for (size_t i = 0; i < RM_COUNT(counts); i++)
         put_count(out, counts[i].name, counts[i].value);
-    put_double(out, "hit_share", share_of(s->served, s->requests));
+    put_double(out, "hit_share", share_of(s->served, serve_requests(s)));
     put_error(out, &error);
     put_double(out, "expected_wrong", s->spent);
     put_usd(out, "saved_usd", s->saved_usd);
@@ -426,11 +434,12 @@ static size_t rows_of(const rm_semantic_space *space, rm_mode mode, report_row r
     size_t count = 0;
 
     if (s->served || mode == RM_MODE_SERVE)
-        ret_rows[count++] =
-            (report_row){space->name, mode_names[RM_MODE_SERVE], s->requests, s->served, served_error(s), s->saved_usd};
+        ret_rows[count++] = (report_row){space->name, mode_names[RM_MODE_SERVE], serve_requests(s),
+                                         s->served,   served_error(s),           s->saved_usd};
     if (s->shadow_hits || mode == RM_MODE_SHADOW)
-        ret_rows[count++] = (report_row){
-            space->name, mode_names[RM_MODE_SHADOW], s->requests, s->shadow_hits, shadow_error(s), s->shadow_usd};
+        ret_rows[count++] =
+            (report_row){space->name,  mode_names[RM_MODE_SHADOW], s->shadow_requests, s->shadow_hits, shadow_error(s),
+                         s->shadow_usd};
     return count;
 }
 

@@ -7,6 +7,7 @@
 #include "serve.h"
 
 #define PAUSE_MS 100
+#define LOAD_MS  250
 #define NS_A_MS  1000000L
 #define NS_A_S   1000000000L
 
@@ -79,6 +80,18 @@ static rm_status create_keeper(const rm_settings *settings, rm_store *store, rm_
     return rm_keeper_create(&options, ret_keeper);
 }
 
+/* What can be loaded in a moment is there before the first request. */
+static rm_status load_first(rm_keeper *keeper)
+{
+    const rm_clock *clock = rm_clock_system();
+    uint64_t until_ns = clock->mono_ns(clock) + LOAD_MS * (uint64_t)NS_A_MS;
+    rm_status status = RM_OK;
+
+    for (bool more = true; more && !status && clock->mono_ns(clock) < until_ns;)
+        status = rm_keeper_tend(keeper, &more);
+    return status == RM_ENOMEM ? status : RM_OK; /* the thread tries the rest again */
+}
+
 rm_status rm_app_keeping_start(const rm_settings *settings, rm_store *store, rm_app_keeping **ret_keeping)
 {
     rm_app_keeping *keeping = rm_calloc(1, sizeof(*keeping));
@@ -88,6 +101,8 @@ rm_status rm_app_keeping_start(const rm_settings *settings, rm_store *store, rm_
     pthread_mutex_init(&keeping->lock, NULL);
     pthread_cond_init(&keeping->wake, NULL);
     rm_status status = create_keeper(settings, store, &keeping->keeper);
+    if (!status)
+        status = load_first(keeping->keeper);
     if (!status) {
         keeping->runs = pthread_create(&keeping->thread, NULL, run, keeping) == 0;
         status = keeping->runs ? RM_OK : RM_EINTERNAL;

@@ -39,6 +39,7 @@ struct rm_keeper {
     uint64_t loaded_to; /* annexes up to this id are loaded */
     uint64_t last_id;   /* the highest that there was at the start */
     size_t sweep_cursor;
+    uint64_t sweep_below; /* younger entries may not have their annex yet */
     /* What could not be stored yet. */
     rm_buf note_bytes;
     rm_store_note notes[NOTES_MAX];
@@ -460,11 +461,14 @@ static rm_status sweep(rm_keeper *keeper)
     for (size_t i = 0; i < count; i++) {
         rm_key128 record;
         rm_slice bytes;
+        if (origins[i].id >= keeper->sweep_below)
+            continue;
         rm_status found = rm_store_get_annex(reader, origins[i].id, &record, &bytes);
         rm_store_release(reader);
         if (found == RM_ENOTFOUND || found == RM_ECORRUPT)
             rm_semantic_forget(keeper->semantic, origins[i].partition, origins[i].id);
     }
+    keeper->sweep_below = atomic_load(&keeper->next_id);
     give_reader(keeper, reader);
     rm_free(origins);
     return RM_OK;

@@ -355,6 +355,7 @@ static rm_verdict weigh(rm_semantic *semantic, space *in, const rm_semantic_ask 
     uint32_t vetoes = decision->guards & vetoes_of(semantic);
     const entry *e = decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
 
+    in->counts.shadow_requests += ask->shadow;
     if (e)
         decision->record = e->record;
     decision->limit = rm_evidence_limit(evidence, max_error);
@@ -670,15 +671,14 @@ void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_s
         in->counts.feedback_wrong += !right;
         rm_semantic__soil(semantic, &in->dirt);
     }
+    if (in && !right && decision->verdict == RM_VERDICT_HIT)
+        rm_evidence_spend_error(&in->evidence, decision->risk);
     if (in && e) {
         /* People tell of wrong answers sooner than of right ones, so the share of them says nothing of the risks. */
         rm_evidence_learn(&in->evidence, semantic->prior, &e->group->offset, decision->features, decision->likely,
                           right, 0);
-        if (!right) {
+        if (!right)
             e->group->quarantine = QUARANTINE;
-            if (decision->verdict == RM_VERDICT_HIT)
-                rm_evidence_spend_error(&in->evidence, decision->risk);
-        }
         rm_semantic__soil(semantic, &e->group->dirt);
     }
     pthread_mutex_unlock(&semantic->lock);

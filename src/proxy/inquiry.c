@@ -154,6 +154,15 @@ static void add_receipt(const rm_inquiry *inquiry)
     rm_keeper_add_receipt(keeper_of(inquiry), &receipt);
 }
 
+/* A hit that is not served: its receipt must not say that it was. */
+static void withdraw(rm_inquiry *inquiry)
+{
+    if (inquiry->decision.verdict != RM_VERDICT_HIT)
+        return;
+    rm_semantic_withdraw(rm_keeper_semantic(keeper_of(inquiry)), inquiry->ask.name_space, &inquiry->decision);
+    add_receipt(inquiry);
+}
+
 /* A worker's thread. */
 static void decide(rm_lane_op *op)
 {
@@ -180,7 +189,7 @@ static bool serve(rm_inquiry *inquiry, rm_exchange *exchange)
     inquiry->outlived = status == RM_ETIMEOUT;
     if (status != RM_ETIMEOUT && status != RM_EREFUSED)
         rm_keeper_forget(keeper, inquiry->ask.partition, inquiry->decision.entry);
-    rm_semantic_withdraw(rm_keeper_semantic(keeper), inquiry->ask.name_space, &inquiry->decision);
+    withdraw(inquiry);
     return false;
 }
 
@@ -261,7 +270,7 @@ static void on_done(rm_lane_op *op, rm_status status)
     if (inquiry->exchange)
         resume(inquiry);
     else if (inquiry->decided)
-        rm_semantic_withdraw(rm_keeper_semantic(keeper_of(inquiry)), inquiry->ask.name_space, &inquiry->decision);
+        withdraw(inquiry);
     if (inquiry->decided && inquiry->answered)
         learn(inquiry);
     /* So that it becomes an entry all the same. */
@@ -427,7 +436,7 @@ void rm_inquiry__leave(rm_exchange *exchange)
     rm_timer_stop(inquiry->worker->exec, &inquiry->limit);
     rm_arena_deinit(&inquiry->scratch);
     if (!inquiry->embedding)
-        rm_semantic_withdraw(rm_keeper_semantic(keeper_of(inquiry)), inquiry->ask.name_space, &inquiry->decision);
+        withdraw(inquiry);
     else
         rm_lane_cancel(inquiry->generation->settings->semantic->lane, &inquiry->op);
 }

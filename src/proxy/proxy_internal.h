@@ -262,7 +262,7 @@ void rm_opinion__cancel_all(rm_worker *worker);
 /* NULL: nothing was decided (yet). */
 const rm_semantic_decision *rm_inquiry__decision(const rm_inquiry *inquiry);
 bool rm_inquiry__is_shadow(const rm_inquiry *inquiry);
-void rm_inquiry__cancel_all(rm_worker *worker); /* what the lane still has to do for them */
+void rm_inquiry__cancel_all(rm_worker *worker);               /* what the lane still has to do for them */
 bool rm_exchange__again(rm_exchange *exchange);               /* exchange.c; false: it cannot be tried once more */
 void rm_exchange__reserve(rm_worker *worker, unsigned count); /* so many spares, as memory allows */
 
