@@ -185,15 +185,12 @@ void rm_semantic_saved(rm_semantic *semantic, rm_slice name_space, bool shadow, 
 
 /* Since the namespace began; audits are not served. shadow_*: would-be hits in shadow mode, which are audits too, and what
  * their fresh answers said of them, where they said something. */
-#define RM_SEMANTIC_STATS(X)                                                                           \
-    X(served)                                                                                          \
-    X(audited)                                                                                         \
-    X(audited_wrong)                                                                                   \
-    X(vetoed)                                                                                          \
-    X(quarantined)                                                                                     \
-    X(unconfirmed)                                                                                     \
-    X(over_budget) X(shadow_requests) X(shadow_hits) X(shadow_right) X(shadow_wrong) X(feedback_right) \
-        X(feedback_wrong)
+/* clang-format off */
+#define RM_SEMANTIC_STATS(X)                                                          \
+    X(served) X(audited) X(audited_wrong) X(vetoed) X(quarantined) X(unconfirmed)     \
+    X(over_budget) X(shadow_requests) X(shadow_hits) X(shadow_right) X(shadow_wrong)  \
+    X(feedback_right) X(feedback_wrong)
+/* clang-format on */
 
 #define RM_SEMANTIC_GUARDS_MAX 32
 

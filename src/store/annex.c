@@ -54,7 +54,7 @@ static rm_status read_annex(rm_store *store, MDB_txn *txn, uint64_t id, rm_store
 rm_status rm_store__delete_annex_of(rm_store *store, MDB_txn *txn, rm_key128 record)
 {
     uint64_t id = 0;
-    rm_store__leaf leaf;
+    rm_store__leaf leaf = {0};
     if (!store->state.last_annex)
         return RM_OK; /* there never was one */
     rm_status status = id_of(store, txn, record, &id);
@@ -77,7 +77,7 @@ rm_status rm_store__delete_record(rm_store *store, MDB_txn *txn, rm_key128 recor
 
 rm_status rm_store__apply_annex(rm_store *store, MDB_txn *txn, const rm_store__op *op)
 {
-    rm_store__leaf leaf;
+    rm_store__leaf leaf = {0};
     uint64_t id = op->key.lo;
     rm_status status =
         rm_store__unseal(RM_STORE__SEALED_ANNEX, (rm_key128){.hi = id}, rm_slice_make(op->data, op->bytes), &leaf);
@@ -102,7 +102,7 @@ rm_status rm_store__apply_annex(rm_store *store, MDB_txn *txn, const rm_store__o
 /* What lies there may be another by now, or its record be gone. The record's key in it may be what is damaged. */
 rm_status rm_store__apply_corrupt_annex(rm_store *store, MDB_txn *txn, const rm_store__op *op)
 {
-    rm_store__leaf leaf;
+    rm_store__leaf leaf = {0};
     rm_status status = read_annex(store, txn, op->key.lo, &leaf);
     if (status == RM_ECORRUPT)
         return delete_annex(store, txn, op->key.lo);
