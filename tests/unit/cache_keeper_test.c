@@ -384,6 +384,7 @@ static void receipts_are_the_latest(void **state)
                      RM_ENOTFOUND);
 }
 
+#ifdef REMORA_FAULTS
 static void no_memory_is_a_miss(void **state)
 {
     keeping *k = *state;
@@ -404,6 +405,7 @@ static void no_memory_is_a_miss(void **state)
     if (failures)
         assert_int_equal(ask(k, 3, 3, 1), RM_VERDICT_HIT);
 }
+#endif
 
 /* ---- killed at any moment ---------------------------------------------------------------------------------------- */
 
@@ -497,7 +499,9 @@ int main(void)
         TEST(near_answers_are_equal_unless_a_guard_says_no),
         TEST(namespaces_have_a_bound),
         TEST(receipts_are_the_latest),
+#ifdef REMORA_FAULTS
         TEST(no_memory_is_a_miss),
+#endif
         TEST(a_kill_at_any_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
