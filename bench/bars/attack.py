@@ -1,11 +1,10 @@
 """Bar of the semantic cache under attack: on streams that bench/attack.py makes, how many attacks are answered with the answer of the
 question that they copy, and how many harmless near repeats are served. Attacks come after the cached question, and before it."""
-import json
-import os
 import subprocess
 import sys
 
-from common import BIN, ROOT, Bench, say
+from common import ROOT, Bench, say
+from semantic import evaluate
 
 WRONG, SERVED, CASES = 0.01, 0.38, 500
 ATTACKS = ("attack", "plant", "victim")
@@ -25,15 +24,7 @@ def run(bench, seed):
     with open(path, "wb") as out:
         subprocess.run([sys.executable, "-B", ROOT / "bench" / "attack.py", "--seed", str(seed), "--order", options.order], stdout=out,
                        check=True)
-    command = [BIN / "remora", "eval", "semantic", "--stream", path, "--max-error", "0.01", "--seed", options.seeds, "--precision",
-               options.precision]
-    if options.model:
-        command += ["--model", options.model]
-    env = {**os.environ, "REMORA_MODELS": os.environ.get("REMORA_MODELS", str(ROOT / "build" / "models"))}
-    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, env=env, check=False)
-    if done.returncode != 0:
-        sys.exit(f"the evaluation of stream {seed} failed")
-    answer = json.loads(done.stdout)
+    answer = evaluate("semantic", path, options, "0.01", options.seeds)
     runs = answer.get("runs", [answer])
     return {kind: [sum(one["by_kind"][kind][field] for one in runs) / len(runs) for field in counts]
             for kind, counts in runs[0]["by_kind"].items()}

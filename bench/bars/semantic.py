@@ -18,6 +18,7 @@ RECALL = (("traps:near_repeat", "traps:paraphrase"), 0.38)
 
 
 def evaluate(kind, path, options, errors, seeds):
+    """The object that `remora eval` prints."""
     command = [BIN / "remora", "eval", kind, f"--{'stream' if kind == 'semantic' else 'pairs'}", path, "--max-error", errors, "--seed",
                seeds, "--precision", options.precision]
     if options.model:

@@ -9,9 +9,9 @@ import time
 
 from common import MODEL, Bench, get, median, outcomes, say
 
-# Each is asked in the first wording, and measured in the others. About 16 tokens.
-WORDINGS = ["How can I {} without calling the support team first?", "how can i {} without calling the support team first",
-            "How could I {} without calling the support team first?", "How can I {} without calling your support team first?"]
+# Each is asked in the first wording, and measured in the others. 13 to 18 tokens with those that frame a text, 16 in the middle.
+WORDINGS = ["How can I {} without calling support?", "how can i {} without calling support", "How could I {} without calling support?",
+            "How can I {} without calling the support?"]
 ACTIONS = ["reset my account password", "change the email on my account", "download last month's invoice", "cancel my monthly subscription",
            "add another user to my plan", "export all of my contacts", "turn off the weekly newsletter", "update my credit card details",
            "restore a deleted document", "move my data to another region", "rotate my API keys", "enable two factor login",
@@ -101,7 +101,7 @@ def main():
     time.sleep(1)
     caller = Caller(port)
     asked = [wording.format(action) for wording in WORDINGS[1:] for action in ACTIONS]
-    served = [text for text in asked if caller.ask(text) == ("HIT", "semantic")]
+    served = [text for text in asked if all(caller.ask(text) == ("HIT", "semantic") for _ in range(3))]
     say(f"{len(served)} of {len(asked)} are hits")
     bench.fact("wordings that are hits", f"{len(served)} of {len(asked)}")
     if not served:

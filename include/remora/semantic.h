@@ -106,6 +106,9 @@ void rm_semantic_destroy(rm_semantic *semantic);
  * it was. Any thread. Source: Mu and Viswanath 2018, of which only the mean. */
 void rm_semantic_centre(const char *model, float *vector, uint32_t dimensions);
 
+/* Inner product. Any thread. */
+float rm_semantic_similarity(const float *a, const float *b, uint32_t dimensions);
+
 /* What is asked. Everything but the last user's text is in `partition`. */
 typedef struct rm_semantic_ask {
     rm_slice name_space; /* whose evidence and budget; empty: default */

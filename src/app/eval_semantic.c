@@ -351,21 +351,6 @@ typedef struct fixed {
     uint64_t hits[THRESHOLDS], wrong[THRESHOLDS];
 } fixed;
 
-static float dot(const float *a, const float *b, uint32_t count)
-{
-    float sums[8] = {0}, sum = 0;
-    uint32_t i = 0;
-
-    for (; i + 8 <= count; i += 8)
-        for (uint32_t j = 0; j < 8; j++)
-            sums[j] += a[i + j] * b[i + j];
-    for (; i < count; i++)
-        sum += a[i] * b[i];
-    for (uint32_t j = 0; j < 8; j++)
-        sum += sums[j];
-    return sum;
-}
-
 /* All thresholds at once: a bit of `kept` says with which of them the row was a miss, and so became an entry. */
 static bool try_thresholds(const data *d, fixed *f)
 {
@@ -380,7 +365,8 @@ static bool try_thresholds(const data *d, fixed *f)
         for (unsigned t = 0; t < THRESHOLDS; t++)
             best[t] = (float)(THRESHOLD_LEAST + THRESHOLD_STEP * t);
         for (size_t j = 0; j < i; j++) {
-            float s = dot(d->vectors + i * d->dimensions, d->vectors + j * d->dimensions, d->dimensions);
+            float s =
+                rm_semantic_similarity(d->vectors + i * d->dimensions, d->vectors + j * d->dimensions, d->dimensions);
             for (unsigned t = 0; t < THRESHOLDS && s >= (float)(THRESHOLD_LEAST + THRESHOLD_STEP * t); t++)
                 if (s >= best[t] && (kept[j] >> t & 1)) {
                     best[t] = s;

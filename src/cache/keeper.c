@@ -151,25 +151,39 @@ static rm_status put_annex(rm_keeper *keeper, const rm_semantic_ask *ask, uint64
     return status;
 }
 
-/* rm_semantic_text */
-static rm_status read_text(uint64_t id, rm_buf *out, void *user)
+/* With a reader, which the caller gives back where this is RM_OK. RM_ENOTFOUND: gone, damaged, or of another version. */
+static rm_status hold_annex(rm_keeper *keeper, uint64_t id, rm_store_reader **ret_reader, annex_head *ret_head,
+                            rm_slice *ret_bytes)
 {
-    rm_keeper *keeper = user;
     rm_store_reader *reader;
-    annex_head head;
     rm_key128 record;
-    rm_slice bytes;
     rm_status status = take_reader(keeper, &reader);
 
     if (status)
         return status;
-    status = rm_store_get_annex(reader, id, &record, &bytes);
-    if (status == RM_OK && !read_head(bytes, &head))
+    status = rm_store_get_annex(reader, id, &record, ret_bytes);
+    if (status == RM_ECORRUPT || (status == RM_OK && !read_head(*ret_bytes, ret_head)))
         status = RM_ENOTFOUND;
-    if (status == RM_OK)
-        status = rm_buf_append_slice(out, text_of(bytes, &head));
-    give_reader(keeper, reader);
-    return status == RM_ECORRUPT || status == RM_EIO ? RM_ENOTFOUND : status;
+    if (status)
+        give_reader(keeper, reader);
+    else
+        *ret_reader = reader;
+    return status;
+}
+
+/* rm_semantic_text */
+static rm_status read_text(uint64_t id, rm_buf *out, void *user)
+{
+    rm_store_reader *reader;
+    annex_head head;
+    rm_slice bytes;
+    rm_status status = hold_annex(user, id, &reader, &head, &bytes);
+
+    if (status)
+        return status == RM_EIO ? RM_ENOTFOUND : status;
+    status = rm_buf_append_slice(out, text_of(bytes, &head));
+    give_reader(user, reader);
+    return status;
 }
 
 /* rm_index_fetch */
@@ -178,19 +192,17 @@ static rm_status fetch_vector(uint64_t id, float *ret_vector, void *user)
     rm_keeper *keeper = user;
     rm_store_reader *reader;
     annex_head head;
-    rm_key128 record;
     rm_slice bytes;
-    rm_status status = take_reader(keeper, &reader);
+    rm_status status = hold_annex(keeper, id, &reader, &head, &bytes);
 
     if (status)
         return status;
-    status = rm_store_get_annex(reader, id, &record, &bytes);
-    if (status == RM_OK && (!read_head(bytes, &head) || head.dimensions != keeper->dimensions))
+    if (head.dimensions == keeper->dimensions)
+        read_vector(bytes, head.dimensions, ret_vector);
+    else
         status = RM_ENOTFOUND;
-    if (status == RM_OK)
-        read_vector(bytes, keeper->dimensions, ret_vector);
     give_reader(keeper, reader);
-    return status == RM_ECORRUPT ? RM_ENOTFOUND : status;
+    return status;
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
@@ -335,8 +347,7 @@ static rm_status add_missing(rm_keeper *keeper, const rm_buf *ids)
                 status = RM_OK;
             }
         }
-        if (cursor == 0)
-            break;
+        count = cursor ? count : 0; /* that was the last of them */
     }
     rm_free(origins);
     rm_free(vector);
@@ -477,13 +488,13 @@ static rm_status sweep(rm_keeper *keeper)
 rm_status rm_keeper_tend(rm_keeper *keeper, bool *ret_more)
 {
     int phase_now = atomic_load_explicit(&keeper->phase, memory_order_acquire);
-    bool more = phase_now != READY;
+    bool more = false;
 
     if (phase_now != READY) {
         rm_status loaded = phase_now == LOADING_ANNEXES  ? load_annexes(keeper)
                            : phase_now == MATCHING_INDEX ? match_index(keeper)
                                                          : load_notes(keeper);
-        *ret_more = more && !loaded;
+        *ret_more = !loaded;
         return loaded;
     }
     rm_status stored = store_notes(keeper, &more), maintained = rm_index_maintain(keeper->index, &more);

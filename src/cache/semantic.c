@@ -139,6 +139,7 @@ void rm_semantic_destroy(rm_semantic *semantic)
 
     if (!semantic)
         return;
+    rm_semantic__restored(semantic); /* where that was under way: its groups are the entries' from here on */
     while (rm_map_next(&semantic->entries, &cursor, &key, &value))
         rm_semantic__release_entry(semantic, value);
     cursor = 0;
@@ -317,6 +318,12 @@ static rm_status compare_texts(rm_semantic *semantic, const rm_semantic_ask *ask
     return status;
 }
 
+/* Under the lock. NULL: there is none, or it is gone. */
+static entry *candidate_of(rm_semantic *semantic, const rm_semantic_decision *decision)
+{
+    return decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
+}
+
 static bool audited(const rm_semantic *semantic, const rm_evidence *evidence)
 {
     uint64_t words[2] = {semantic->options.seed, evidence->requests};
@@ -353,7 +360,7 @@ static rm_verdict weigh(rm_semantic *semantic, space *in, const rm_semantic_ask 
     rm_evidence *evidence = &in->evidence;
     double max_error = ask->max_error;
     uint32_t vetoes = decision->guards & vetoes_of(semantic);
-    const entry *e = decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
+    const entry *e = candidate_of(semantic, decision);
 
     in->counts.shadow_requests += ask->shadow;
     if (e)
@@ -452,12 +459,6 @@ static void label(rm_semantic *semantic, space *in, const rm_semantic_ask *ask, 
         g->quarantine--;
     rm_semantic__soil(semantic, &g->dirt);
     rm_semantic__soil(semantic, &in->dirt);
-}
-
-/* Under the lock. NULL: there is none, or it is gone. */
-static entry *candidate_of(rm_semantic *semantic, const rm_semantic_decision *decision)
-{
-    return decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
 }
 
 /* Under the lock: what the fresh answer says of the candidate. */
@@ -665,7 +666,7 @@ void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_s
 {
     pthread_mutex_lock(&semantic->lock);
     space *in = rm_semantic__space_of(semantic, name_space);
-    entry *e = decision->candidate ? rm_map_get(&semantic->entries, rm_semantic__key_of(decision->entry)) : NULL;
+    entry *e = candidate_of(semantic, decision);
     if (in) {
         in->counts.feedback_right += right;
         in->counts.feedback_wrong += !right;
@@ -682,6 +683,21 @@ void rm_semantic_feedback(rm_semantic *semantic, rm_slice name_space, const rm_s
         rm_semantic__soil(semantic, &e->group->dirt);
     }
     pthread_mutex_unlock(&semantic->lock);
+}
+
+float rm_semantic_similarity(const float *a, const float *b, uint32_t dimensions)
+{
+    float sums[8] = {0}, sum = 0;
+    uint32_t i = 0;
+
+    for (; i + 8 <= dimensions; i += 8)
+        for (uint32_t j = 0; j < 8; j++)
+            sums[j] += a[i + j] * b[i + j];
+    for (; i < dimensions; i++)
+        sum += a[i] * b[i];
+    for (uint32_t j = 0; j < 8; j++)
+        sum += sums[j];
+    return sum;
 }
 
 double rm_semantic_upper95(uint64_t wrong, uint64_t total)

@@ -318,6 +318,18 @@ rm_status rm_semantic__take_notes(rm_semantic *semantic, rm_buf *bytes, rm_store
     return count ? RM_OK : status;
 }
 
+/* False: of another version or shape. Each kind begins with its version. */
+static bool copy_note(rm_slice bytes, void *ret_note, size_t size)
+{
+    uint32_t version;
+
+    if (bytes.len != size)
+        return false;
+    memcpy(ret_note, bytes.ptr, size);
+    memcpy(&version, ret_note, sizeof(version));
+    return version == NOTE_VERSION;
+}
+
 /* Under the lock. Until all is restored an empty group waits for others. */
 static void restore_membership(entry *e, group *g)
 {
@@ -332,10 +344,7 @@ static rm_status read_entry(rm_semantic *semantic, uint64_t id, rm_slice bytes)
     entry *e = rm_map_get(&semantic->entries, rm_semantic__key_of(id));
     entry_note note;
 
-    if (!e || bytes.len != sizeof(note))
-        return RM_ENOTFOUND;
-    memcpy(&note, bytes.ptr, sizeof(note));
-    if (note.version != NOTE_VERSION)
+    if (!e || !copy_note(bytes, &note, sizeof(note)))
         return RM_ENOTFOUND;
     group *g = rm_map_get(&semantic->groups, rm_semantic__key_of(note.group));
     if (g)
@@ -352,10 +361,7 @@ static rm_status read_group(rm_semantic *semantic, uint64_t id, rm_slice bytes)
     group *g = rm_map_get(&semantic->groups, rm_semantic__key_of(id));
     group_note note;
 
-    if (!g || bytes.len != sizeof(note))
-        return RM_ENOTFOUND;
-    memcpy(&note, bytes.ptr, sizeof(note));
-    if (note.version != NOTE_VERSION)
+    if (!g || !copy_note(bytes, &note, sizeof(note)))
         return RM_ENOTFOUND;
     g->quarantine = note.quarantine;
     g->offset = note.offset;
@@ -366,16 +372,14 @@ static rm_status read_group(rm_semantic *semantic, uint64_t id, rm_slice bytes)
 /* Under the lock. */
 static rm_status read_space(rm_semantic *semantic, rm_slice bytes)
 {
-    space_note *note = bytes.len == sizeof(*note) ? rm_alloc(sizeof(*note)) : NULL;
+    space_note *note = rm_alloc(sizeof(*note));
     rm_status status = RM_ENOTFOUND;
 
     if (!note)
-        return status;
-    memcpy(note, bytes.ptr, sizeof(*note));
+        return RM_ENOMEM;
+    bool known = copy_note(bytes, note, sizeof(*note)) && note->features == features_hash();
     note->name[sizeof(note->name) - 1] = '\0';
-    space *s = note->version == NOTE_VERSION && note->features == features_hash()
-                   ? rm_semantic__space_of(semantic, rm_slice_cstr(note->name))
-                   : NULL;
+    space *s = known ? rm_semantic__space_of(semantic, rm_slice_cstr(note->name)) : NULL;
     if (s) {
         s->evidence = note->evidence;
         s->counts = note->counts;

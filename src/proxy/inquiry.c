@@ -121,6 +121,8 @@ static void learn(rm_inquiry *inquiry)
 void rm_inquiry__answered(rm_inquiry *inquiry, rm_op op, bool events, rm_slice content, double cost_usd, bool kept)
 {
     rm_buf text;
+    if (inquiry->answered)
+        return;
     rm_buf_init(&text, RM_STORE_RECORD_BYTES_MAX);
     rm_status status = rm_provider_answer_text(op, events, content, &text);
     if (status == RM_OK)
@@ -131,7 +133,7 @@ void rm_inquiry__answered(rm_inquiry *inquiry, rm_op op, bool events, rm_slice c
     rm_buf_deinit(&text);
     if (status == RM_ENOMEM)
         fault(inquiry);
-    if (status != RM_OK || inquiry->answered)
+    if (status != RM_OK)
         return;
     inquiry->answered = true;
     inquiry->kept = kept;

@@ -25,12 +25,11 @@ typedef struct opinion {
 static void judge(rm_lane_op *op)
 {
     opinion *self = RM_CONTAINER_OF(op, opinion, op);
-    float *a = op->vectors, *b = op->vectors + self->hidden, similarity = 0;
+    float *a = op->vectors, *b = op->vectors + self->hidden;
     rm_semantic_centre(self->model, a, self->hidden);
     rm_semantic_centre(self->model, b, self->hidden);
-    for (uint32_t i = 0; i < self->hidden; i++)
-        similarity += a[i] * b[i];
-    self->judged = rm_semantic_judge_near(rm_keeper_semantic(self->keeper), self->texts[0], self->texts[1], similarity);
+    self->judged = rm_semantic_judge_near(rm_keeper_semantic(self->keeper), self->texts[0], self->texts[1],
+                                          rm_semantic_similarity(a, b, self->hidden));
 }
 
 static void on_done(rm_lane_op *op, rm_status status)

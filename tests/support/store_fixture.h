@@ -61,6 +61,13 @@ static inline void fixture_close(fixture *fix)
     fix->store = NULL;
 }
 
+static inline void fixture_reopen_with(fixture *fix, uint64_t bytes_max)
+{
+    fixture_close(fix);
+    fix->options.bytes_max = bytes_max;
+    fixture_open(fix);
+}
+
 static int fixture_remove(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
 {
     (void)stat;

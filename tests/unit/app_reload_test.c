@@ -6,18 +6,8 @@
 
 #include <cmocka.h>
 
+#include "config_text.h"
 #include "serve.h"
-
-static rm_config *parse(const char *text)
-{
-    rm_config *config = NULL;
-    rm_config_errors errors;
-
-    rm_config_errors_init(&errors);
-    assert_int_equal(rm_config_parse("c.yaml", rm_slice_cstr(text), &config, &errors), RM_OK);
-    rm_config_errors_deinit(&errors);
-    return config;
-}
 
 /* Every marked option, and some others, unlike its default. */
 static const char changed[] = "listen: 127.0.0.1:1\nadmin: 127.0.0.1:2\ndata: /x\nloops: 255\n"
@@ -37,7 +27,7 @@ static size_t occurrences(const rm_buf *text, const char *word)
 
 static void test_every_marked_option_stays(void **state)
 {
-    rm_config *now = parse("{}"), *next = parse(changed);
+    rm_config *now = config_of("{}"), *next = config_of(changed);
     rm_buf help, paths, after;
 
     (void)state;
@@ -67,7 +57,7 @@ static void test_every_marked_option_stays(void **state)
 
 static void test_nothing_changed(void **state)
 {
-    rm_config *now = parse(changed), *next = parse(changed);
+    rm_config *now = config_of(changed), *next = config_of(changed);
     rm_buf paths;
 
     (void)state;

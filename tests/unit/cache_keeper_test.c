@@ -256,6 +256,25 @@ static void nothing_is_decided_before_it_is_loaded(void **state)
     assert_int_equal(rm_keeper_decide(k->keeper, &asked, &k->decision), RM_OK);
 }
 
+/* Stopped in the middle of loading: nothing is lost of what is stored, and (the sanitizer says) nothing of memory. */
+static void a_stop_while_loading(void **state)
+{
+    keeping *k = *state;
+    bool more;
+    (void)warm(k, 200, 1);
+    uint64_t entries = rm_keeper_index_stats(k->keeper).entries, requests = stats_of(k).requests;
+    for (unsigned pieces = 0; pieces < 3; pieces++) {
+        end(k);
+        fixture_open(&k->fix);
+        open_keeper(k, "tiny");
+        for (unsigned i = 0; i < pieces; i++)
+            assert_int_equal(rm_keeper_tend(k->keeper, &more), RM_OK);
+    }
+    again(k);
+    assert_int_equal(rm_keeper_index_stats(k->keeper).entries, entries);
+    assert_int_equal(stats_of(k).requests, requests);
+}
+
 /* Told wrong: neither it nor its aliases are served, also after a restart, until fresh answers have said that it is right. */
 static void feedback_is_kept(void **state)
 {
@@ -493,6 +512,7 @@ int main(void)
         TEST(entries_go_with_their_records),
         TEST(vectors_of_another_model_are_not_loaded),
         TEST(nothing_is_decided_before_it_is_loaded),
+        TEST(a_stop_while_loading),
         TEST(feedback_is_kept),
         TEST(tenants_confirm_each_other),
         TEST(second_opinions_make_aliases),

@@ -8,18 +8,8 @@
 
 #include <cmocka.h>
 
+#include "config_text.h"
 #include "remora/semantic.h"
-
-static rm_config *parse(const char *text)
-{
-    rm_config *config = NULL;
-    rm_config_errors errors;
-
-    rm_config_errors_init(&errors);
-    assert_int_equal(rm_config_parse("f.yaml", rm_slice_cstr(text), &config, &errors), RM_OK);
-    rm_config_errors_deinit(&errors);
-    return config;
-}
 
 static void test_each_guard_has_its_word(void **state)
 {
@@ -28,7 +18,7 @@ static void test_each_guard_has_its_word(void **state)
     (void)state;
     for (unsigned guard = 0; rm_semantic_guard_name(guard); guard++) {
         (void)snprintf(text, sizeof(text), "cache: {semantic: {guards_off: [%s]}}", rm_semantic_guard_name(guard));
-        rm_config *config = parse(text);
+        rm_config *config = config_of(text);
         assert_int_equal(config->cache.semantic.guards_off, 1U << guard);
         rm_config_unref(config);
     }

@@ -9,17 +9,7 @@
 #include <cmocka.h>
 
 #include "config_internal.h"
-
-static rm_config *parse(const char *text)
-{
-    rm_config *config = NULL;
-    rm_config_errors errors;
-
-    rm_config_errors_init(&errors);
-    assert_int_equal(rm_config_parse("f.yaml", rm_slice_cstr(text), &config, &errors), RM_OK);
-    rm_config_errors_deinit(&errors);
-    return config;
-}
+#include "config_text.h"
 
 static bool contains(const rm_buf *buf, const char *text)
 {
@@ -53,12 +43,12 @@ static void test_describe_names_every_option(void **state)
 static void test_json_hides_secrets(void **state)
 {
     rm_config *config =
-        parse("upstreams:\n  - {name: a, base_url: http://h, api_key: hush, proxy: 'http://u:hush@p:1'}\n"
-              "  - {name: b, base_url: http://h, proxy: 'http://p:1'}\n"
-              "models: [{name: 'a\"b', price: {input: 0.4}, capabilities: [vision]}]\n"
-              "cache: {exact: {ttl: 90s, bytes_max: 3MiB}, semantic: {exact_only: [personal, time]},\n"
-              "        namespaces: [{name: faq, match: {model: m}, semantic_ttl: 6h}, {name: b, semantic: "
-              "off}]}\nembed: {deadline: 1500us}\n");
+        config_of("upstreams:\n  - {name: a, base_url: http://h, api_key: hush, proxy: 'http://u:hush@p:1'}\n"
+                  "  - {name: b, base_url: http://h, proxy: 'http://p:1'}\n"
+                  "models: [{name: 'a\"b', price: {input: 0.4}, capabilities: [vision]}]\n"
+                  "cache: {exact: {ttl: 90s, bytes_max: 3MiB}, semantic: {exact_only: [personal, time]},\n"
+                  "        namespaces: [{name: faq, match: {model: m}, semantic_ttl: 6h}, {name: b, semantic: "
+                  "off}]}\nembed: {deadline: 1500us}\n");
     rm_buf out;
 
     (void)state;
@@ -83,8 +73,8 @@ static void test_json_hides_secrets(void **state)
 
 static void test_restart_needed(void **state)
 {
-    rm_config *before = parse("loops: 2\n"), *same = parse("loops: 2\ncors: on\ncache: {exact: {ttl: 1d}}\n");
-    rm_config *after = parse("loops: 3\ndata: /x\nlog: {access: off}\ncache: {exact: {bytes_max: 1GiB}}\n");
+    rm_config *before = config_of("loops: 2\n"), *same = config_of("loops: 2\ncors: on\ncache: {exact: {ttl: 1d}}\n");
+    rm_config *after = config_of("loops: 3\ndata: /x\nlog: {access: off}\ncache: {exact: {bytes_max: 1GiB}}\n");
     rm_buf out;
 
     (void)state;
@@ -120,7 +110,7 @@ static void test_table_is_sound(void **state)
 
 static void test_references_are_counted(void **state)
 {
-    rm_config *config = parse("");
+    rm_config *config = config_of("");
 
     (void)state;
     assert_ptr_equal(rm_config_ref(config), config);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "provider_samples.h"
 #include "remora/provider.h"
 
 #define BEFORE "before|"
@@ -258,26 +259,14 @@ static const struct {
      "But no further.\n[{\"name\":\"ride\",\"arguments\":{\"on\":\"shark\"}}]"},
 };
 
-static void read_sample(const char *name, const char *suffix, rm_buf *out)
-{
-    char path[256];
-    rm_buf_init(out, RM_MIB);
-    snprintf(path, sizeof(path), "tests/golden/provider/%s.%s", name, suffix);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(rm_buf_reserve(out, 65536), RM_OK);
-    out->len = fread(out->ptr, 1, 65536, file);
-    fclose(file);
-}
-
 static void test_samples(void **state)
 {
     (void)state;
     for (size_t i = 0; i < RM_COUNT(samples); i++) {
         expected e = {samples[i].op, RM_OK, samples[i].text, NULL};
         rm_buf body, events;
-        read_sample(samples[i].name, "json", &body);
-        read_sample(samples[i].name, "sse", &events);
+        sample_read(samples[i].name, "json", &body);
+        sample_read(samples[i].name, "sse", &events);
         check(&e, false, rm_buf_slice(&body));
         check(&e, true, rm_buf_slice(&events));
         rm_buf_deinit(&body);
@@ -291,8 +280,8 @@ static void test_wrong_form(void **state)
     (void)state;
     expected e = {RM_OP_CHAT, RM_EPARSE, NULL, NULL};
     rm_buf body, events;
-    read_sample("chat", "json", &body);
-    read_sample("chat", "sse", &events);
+    sample_read("chat", "json", &body);
+    sample_read("chat", "sse", &events);
     check(&e, true, rm_buf_slice(&body));
     check(&e, false, rm_buf_slice(&events));
     check(&e, true, rm_slice_make(events.ptr, events.len / 2));
@@ -354,7 +343,7 @@ static void test_no_memory(void **state)
     for (size_t i = 0; i < 2 * RM_COUNT(samples); i++) {
         rm_buf content;
         bool events = i % 2, done = false;
-        read_sample(samples[i / 2].name, events ? "sse" : "json", &content);
+        sample_read(samples[i / 2].name, events ? "sse" : "json", &content);
         for (uint64_t nth = 1; !done; nth++) {
             rm_buf out;
             assert_true(nth < 200);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "provider_samples.h"
 #include "remora/provider.h"
 
 #define ROUNDS 2000
@@ -33,18 +34,6 @@ static void assert_same_json(rm_slice a, rm_slice b)
         fail_msg("%.*s\n   is not\n%.*s", (int)ca.len, ca.ptr, (int)cb.len, cb.ptr);
     rm_buf_deinit(&ca);
     rm_buf_deinit(&cb);
-}
-
-static void read_sample(const char *name, const char *suffix, rm_buf *out)
-{
-    char path[256];
-    rm_buf_init(out, RM_MIB);
-    snprintf(path, sizeof(path), "tests/golden/provider/%s.%s", name, suffix);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    assert_int_equal(rm_buf_reserve(out, 65536), RM_OK);
-    out->len = fread(out->ptr, 1, 65536, file);
-    fclose(file);
 }
 
 /* body -> events -> body is the same; again -> events is byte for byte the same. */
@@ -81,8 +70,8 @@ static void test_samples(void **state)
     (void)state;
     for (size_t i = 0; i < RM_COUNT(samples); i++) {
         rm_buf body, events, out;
-        read_sample(samples[i].name, "json", &body);
-        read_sample(samples[i].name, "sse", &events);
+        sample_read(samples[i].name, "json", &body);
+        sample_read(samples[i].name, "sse", &events);
         rm_buf_init(&out, RM_MIB);
         assert_int_equal(rm_provider_events_to_body(samples[i].op, rm_buf_slice(&events), &out), RM_OK);
         assert_same_json(rm_buf_slice(&out), rm_buf_slice(&body));
@@ -99,7 +88,7 @@ static void test_cut_streams(void **state)
     (void)state;
     for (size_t i = 0; i < RM_COUNT(samples); i++) {
         rm_buf events, out;
-        read_sample(samples[i].name, "sse", &events);
+        sample_read(samples[i].name, "sse", &events);
         rm_buf_init(&out, RM_MIB);
         for (size_t len = 0; len < events.len; len += 7) {
             assert_int_equal(rm_provider_events_to_body(samples[i].op, rm_slice_make(events.ptr, len), &out),
@@ -620,7 +609,7 @@ static void test_no_memory(void **state)
     for (size_t i = 0; i < RM_COUNT(samples); i++) {
         rm_buf sse;
         bool done = false;
-        read_sample(samples[i].name, "sse", &sse);
+        sample_read(samples[i].name, "sse", &sse);
         for (uint64_t nth = 1; !done; nth++) {
             rm_buf body, events;
             assert_true(nth < 200);

@@ -1,8 +1,7 @@
 /* Damage to annexes, links and notes: what is damaged is left out, what may be wrong ends the cache. */
 #include "store_annexes.h"
+#include "store_damage.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 
 enum { RECORDS = 300, BYTES = 700 };
@@ -26,20 +25,11 @@ static void fill(fixture *fix)
     flush(fix);
 }
 
-static int open_data(fixture *fix)
-{
-    char path[128];
-    snprintf(path, sizeof(path), "%s/cache/data.mdb", fix->folder);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    return fd;
-}
-
 /* One bit of the last byte, wherever these bytes lie in the file; older copies too. */
 static void flip(fixture *fix, rm_slice needle)
 {
     struct stat file;
-    int fd = open_data(fix), flips = 0;
+    int fd = damage_open_data(fix), flips = 0;
     assert_int_equal(fstat(fd, &file), 0);
     char *all = malloc((size_t)file.st_size);
     assert_non_null(all);
@@ -248,23 +238,6 @@ static void an_id_beyond_the_last(void **state)
     assert_int_equal(id, 0);
 }
 
-/* Zeroes, one flipped bit, or many, in some pages that are not LMDB's own two. */
-static void spoil_pages(fixture *fix, rm_rng *rng, int round, uint64_t pages)
-{
-    char page[4096];
-    int fd = open_data(fix);
-    for (int i = 0; i < 1 + round % 20; i++) {
-        off_t at = (off_t)((2 + rm_rng_next(rng) % (pages - 2)) * sizeof(page));
-        assert_int_equal(pread(fd, page, sizeof(page), at), sizeof(page));
-        if (round % 3 == 0)
-            memset(page, 0, sizeof(page));
-        for (int flips = 0; flips < (round % 3 == 1 ? 1 : 200); flips++)
-            page[rm_rng_next(rng) % sizeof(page)] ^= (char)(1 << rm_rng_next(rng) % 8);
-        assert_int_equal(pwrite(fd, page, sizeof(page), at), sizeof(page));
-    }
-    close(fd);
-}
-
 static bool check_annex(uint64_t id, rm_key128 record, rm_slice bytes, void *user)
 {
     char wanted[BYTES];
@@ -306,34 +279,9 @@ static size_t look_at_all(fixture *fix)
 /* Whatever lies in the tree: what is found is right, and looking never crashes. */
 static void pages_of_noise(void **state)
 {
-#ifdef __SANITIZE_THREAD__ /* believes that a handler that was left by longjmp never ends */
-    skip();
-#endif
     enum { ALL = 4 * RECORDS };
-    fixture *fix = *state;
-    rm_rng rng;
-    size_t right = 0, failures = 0;
-    signal(SIGSEGV, SIG_DFL); /* as a program has them */
-    signal(SIGBUS, SIG_DFL);
-    rm_rng_seed(&rng, 5);
-    for (int round = 0; round < 40; round++) {
-        fill(fix);
-        uint64_t pages = fixture_stats(fix).file_bytes / 4096;
-        fixture_close(fix);
-        spoil_pages(fix, &rng, round, pages);
-        fix->options.read_only = true;
-        fixture_open(fix);
-        right += look_at_all(fix);
-        failures += fixture_stats(fix).failed;
-        fixture_close(fix);
-        fix->options.read_only = false;
-        char path[128];
-        snprintf(path, sizeof(path), "%s/cache/damaged", fix->folder);
-        close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-        fixture_open(fix);
-        assert_int_equal(fixture_stats(fix).entries, 0);
-    }
-    assert_true(failures > 0 && right > 0 && right < 40 * ALL);
+    damage_seen seen = damage_rounds(*state, 40, 5, fill, look_at_all);
+    assert_true(seen.failures > 0 && seen.found > 0 && seen.found < 40 * ALL);
 }
 
 /* ---- at run time ------------------------------------------------------------------------------------------------- */

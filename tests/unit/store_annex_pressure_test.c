@@ -8,13 +8,6 @@ static void flush(fixture *fix)
     assert_int_equal(rm_store_flush(fix->store), RM_OK);
 }
 
-static void reopen_with(fixture *fix, uint64_t bytes_max)
-{
-    fixture_close(fix);
-    fix->options.bytes_max = bytes_max;
-    fixture_open(fix);
-}
-
 /* ---- eviction ---------------------------------------------------------------------------------------------------- */
 
 /* Each record with an annex and a note; in rounds that wait, so that the queue never refuses. */
@@ -36,7 +29,7 @@ static void file_stays_under_its_bound(void **state)
     static const size_t sizes[] = {BYTES, 3000, 20000};
     fixture *fix = *state;
     uint64_t from = 0;
-    reopen_with(fix, 8 * RM_MIB);
+    fixture_reopen_with(fix, 8 * RM_MIB);
     for (size_t i = 0; i < RM_COUNT(sizes); i++) {
         uint64_t count = 16 * RM_MIB / (500 + sizes[i]), kept = 0;
         put_range(fix, from, from + count, sizes[i]);
@@ -75,7 +68,7 @@ static void notes_too_many_for_the_map(void **state)
     fixture *fix = *state;
     static char bytes[RM_STORE_ANNEX_BYTES_MAX];
     static rm_store_note notes[COUNT];
-    reopen_with(fix, 4 * RM_MIB);
+    fixture_reopen_with(fix, 4 * RM_MIB);
     put_range(fix, 0, 200, BYTES);
     for (uint64_t i = 0; i < COUNT; i++)
         notes[i] = (rm_store_note){{i, 1}, rm_slice_make(bytes, sizeof(bytes))};
@@ -97,7 +90,7 @@ static void notes_all_over(void **state)
     fixture *fix = *state;
     static rm_store_note notes[COUNT];
     static char text[100];
-    reopen_with(fix, 8 * RM_MIB);
+    fixture_reopen_with(fix, 8 * RM_MIB);
     memset(text, 'n', sizeof(text));
     put_range(fix, 0, 4000, BYTES);
     for (uint64_t i = 0; i < COUNT; i++)

@@ -1,9 +1,7 @@
 /* Damage of every kind: a damaged record is a miss, a damaged environment is set aside, and nothing is ever wrong. */
-#include "store_fixture.h"
+#include "store_damage.h"
 #include "store_internal.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -17,9 +15,9 @@ static void fill(fixture *fix)
 }
 
 /* How many are found; each that is, is right (fixture_find checks). Damaged ones count as not found. */
-static int found(fixture *fix)
+static size_t found(fixture *fix)
 {
-    int count = 0;
+    size_t count = 0;
     for (uint64_t i = 0; i < RECORDS; i++) {
         rm_record got;
         rm_status status = rm_store_get(fix->reader, fixture_key(i), &got);
@@ -29,15 +27,6 @@ static int found(fixture *fix)
         count += fixture_find(fix, i, RECORD_BYTES + i % 7 * 500);
     }
     return count;
-}
-
-static int open_data(fixture *fix)
-{
-    char path[128];
-    snprintf(path, sizeof(path), "%s/cache/data.mdb", fix->folder);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    return fd;
 }
 
 static void quiet(void)
@@ -84,7 +73,7 @@ static void flipped_in_the_file(void **state)
     struct stat file;
     fill(fix);
     rm_record got, put = fixture_record(33, RECORD_BYTES, &texts);
-    int fd = open_data(fix);
+    int fd = damage_open_data(fix);
     assert_int_equal(fstat(fd, &file), 0);
     char *all = malloc((size_t)file.st_size);
     assert_non_null(all);
@@ -121,7 +110,7 @@ static void cut_file_is_set_aside(void **state)
     for (size_t i = 0; i < RM_COUNT(parts); i++) {
         fill(fix);
         uint64_t bytes = fixture_stats(fix).file_bytes;
-        int fd = open_data(fix);
+        int fd = damage_open_data(fix);
         fixture_close(fix);
         assert_int_equal(ftruncate(fd, (off_t)((double)bytes * parts[i])), 0);
         close(fd);
@@ -139,7 +128,7 @@ static void noise_is_set_aside(void **state)
     fixture *fix = *state;
     quiet();
     fill(fix);
-    int fd = open_data(fix);
+    int fd = damage_open_data(fix);
     fixture_close(fix);
     char noise[8192];
     memset(noise, 0xa5, sizeof(noise));
@@ -193,69 +182,12 @@ static void state_that_does_not_fit(void **state)
     }
 }
 
-static void set_mark(fixture *fix)
-{
-    char path[128];
-    snprintf(path, sizeof(path), "%s/cache/damaged", fix->folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    close(fd);
-}
-
-/* Spoils some pages that are not LMDB's own two: zeroes, one flipped bit, or many. */
-static void spoil_pages(fixture *fix, rm_rng *rng, int round, uint64_t pages)
-{
-    char page[4096];
-    int fd = open_data(fix);
-    for (int i = 0; i < 1 + round % 20; i++) {
-        off_t at = (off_t)((2 + rm_rng_next(rng) % (pages - 2)) * sizeof(page));
-        assert_int_equal(pread(fd, page, sizeof(page), at), sizeof(page));
-        if (round % 3 == 0)
-            memset(page, 0, sizeof(page));
-        for (int flips = 0; flips < (round % 3 == 1 ? 1 : 200); flips++)
-            page[rm_rng_next(rng) % sizeof(page)] ^= (char)(1 << rm_rng_next(rng) % 8);
-        assert_int_equal(pwrite(fd, page, sizeof(page), at), sizeof(page));
-    }
-    close(fd);
-}
-
-/* The signals as a program has them: cmocka and the sanitizers catch them, and the store keeps to whoever came first. The
- * thread sanitizer believes that a handler that was left by longjmp never ends. */
-static void free_signals(void)
-{
-#ifdef __SANITIZE_THREAD__
-    skip();
-#endif
-    signal(SIGSEGV, SIG_DFL);
-    signal(SIGBUS, SIG_DFL);
-}
-
 /* Whatever lies in the tree: every answer is right or a miss, and looking never crashes. (Who writes as well gives the
  * cache up at the first value whose lengths do not add up.) */
 static void pages_of_noise(void **state)
 {
-    fixture *fix = *state;
-    rm_rng rng;
-    int failures = 0, hits = 0;
-    free_signals();
-    rm_rng_seed(&rng, 99);
-    for (int round = 0; round < 60; round++) {
-        fill(fix);
-        uint64_t pages = fixture_stats(fix).file_bytes / 4096;
-        fixture_close(fix);
-        spoil_pages(fix, &rng, round, pages);
-        fix->options.read_only = true;
-        fixture_open(fix);
-        hits += found(fix);
-        failures += fixture_stats(fix).failed;
-        fixture_close(fix);
-        fix->options.read_only = false;
-        set_mark(fix);
-        fixture_open(fix);
-        assert_false(fixture_stats(fix).failed);
-        assert_int_equal(fixture_stats(fix).entries, 0);
-    }
-    assert_true(failures > 0 && hits > 0);
+    damage_seen seen = damage_rounds(*state, 60, 99, fill, found);
+    assert_true(seen.failures > 0 && seen.found > 0);
 }
 
 static void tree_damage_ends_the_cache(void **state)
@@ -319,7 +251,7 @@ static void memory_faults(void **state)
 {
     fixture *fix = *state;
     int status;
-    free_signals();
+    damage_free_signals();
     fixture_close(fix);
     for (int writes = 0; writes < 2; writes++) {
         pid_t child = fork();
@@ -328,7 +260,7 @@ static void memory_faults(void **state)
             rm_record got;
             fixture_open(fix);
             fill(fix);
-            int fd = open_data(fix);
+            int fd = damage_open_data(fix);
             if (ftruncate(fd, 8192))
                 _exit(2);
             if (writes)

@@ -2,13 +2,6 @@
 #include "store_fixture.h"
 #include "store_internal.h"
 
-static void reopen_with(fixture *fix, uint64_t bytes_max)
-{
-    fixture_close(fix);
-    fix->options.bytes_max = bytes_max;
-    fixture_open(fix);
-}
-
 /* Puts in rounds that wait, so that the queue never refuses. */
 static void put_range(fixture *fix, uint64_t from, uint64_t to, size_t bytes)
 {
@@ -34,7 +27,7 @@ static void file_stays_under_its_bound(void **state)
 {
     static const size_t sizes[] = {1500, 6000, 40000};
     fixture *fix = *state;
-    reopen_with(fix, 12 * RM_MIB);
+    fixture_reopen_with(fix, 12 * RM_MIB);
     for (size_t i = 0; i < RM_COUNT(sizes); i++) {
         uint64_t count = 16 * RM_MIB / sizes[i];
         put_range(fix, 0, count, sizes[i]);
@@ -54,7 +47,7 @@ static void used_entries_survive_a_scan(void **state)
 {
     enum { HOT = 200, COLD = 8000 };
     fixture *fix = *state;
-    reopen_with(fix, 6 * RM_MIB);
+    fixture_reopen_with(fix, 6 * RM_MIB);
     put_range(fix, 0, HOT, 1000);
     for (uint64_t i = HOT; i < COLD; i += 500) {
         for (int uses = 0; uses < 2; uses++)
@@ -70,7 +63,7 @@ static void a_smaller_bound_evicts(void **state)
     fixture *fix = *state;
     put_range(fix, 0, 5000, 1000);
     assert_int_equal(fixture_stats(fix).evicted, 0);
-    reopen_with(fix, 4 * RM_MIB);
+    fixture_reopen_with(fix, 4 * RM_MIB);
     put_range(fix, 20000, 20200, 1000);
     while (fixture_stats(fix).bytes > fix->store->bytes_goal)
         usleep(1000);
@@ -80,7 +73,7 @@ static void a_smaller_bound_evicts(void **state)
 static void one_too_large_for_the_map(void **state)
 {
     fixture *fix = *state;
-    reopen_with(fix, 4 * RM_MIB);
+    fixture_reopen_with(fix, 4 * RM_MIB);
     put_range(fix, 0, 100, 1000);
     assert_int_equal(fixture_put(fix, 1000, 12 * RM_MIB), RM_OK);
     put_range(fix, 200, 300, 1000);
