@@ -83,7 +83,7 @@ def main():
                                                 ("--duration", "5s", "of a round")])
     mock = bench.mock("--ttft", "0", "--tps", "0", "--tokens", 32)
     semantic = {"mode": "shadow", "max_error": 0.5, "audit": 0}
-    remora, port, _ = bench.remora(mock, cache={"semantic": semantic}, embed={"precision": "int8", "deadline": "100ms"})
+    remora, port, _ = bench.remora(mock, cache={"semantic": semantic}, embed={"precision": "int8", "deadline": "10s"})
     path = bench.folder / "remora.yaml"
     config = json.loads(path.read_text())
     admin = int(config["admin"].rpartition(":")[2])
