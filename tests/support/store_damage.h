@@ -39,46 +39,6 @@ static inline void damage_free_signals(void)
 {
 #ifdef __SANITIZE_THREAD__
     skip();
-    static inline void damage_set_mark(fixture * fix)
-    {
-        char path[128];
-        snprintf(path, sizeof(path), "%s/cache/damaged", fix->folder);
-        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        assert_true(fd >= 0);
-        close(fd);
-    }
-
-    typedef struct damage_seen {
-        size_t found, failures;
-    } damage_seen;
-
-    /* Fills, spoils and looks, so many times; `look` says how many things are there and right. Spoiled, it is set aside at last. */
-    static inline damage_seen damage_rounds(fixture * fix, int rounds, uint64_t seed, void (*fill)(fixture * fix),
-                                            size_t (*look)(fixture * fix))
-    {
-        damage_seen seen = {0, 0};
-        rm_rng rng;
-        damage_free_signals();
-        rm_rng_seed(&rng, seed);
-        for (int round = 0; round < rounds; round++) {
-            fill(fix);
-            uint64_t pages = fixture_stats(fix).file_bytes / 4096;
-            fixture_close(fix);
-            damage_spoil_pages(fix, &rng, round, pages);
-            fix->options.read_only = true;
-            fixture_open(fix);
-            seen.found += look(fix);
-            seen.failures += fixture_stats(fix).failed;
-            fixture_close(fix);
-            fix->options.read_only = false;
-            damage_set_mark(fix);
-            fixture_open(fix);
-            assert_false(fixture_stats(fix).failed);
-            assert_int_equal(fixture_stats(fix).entries, 0);
-        }
-        return seen;
-    }
-
 #endif
     signal(SIGSEGV, SIG_DFL);
     signal(SIGBUS, SIG_DFL);
