@@ -15,18 +15,17 @@
 #define GUARD_WEIGHT      0.7    /* of a label: those of one entry are alike */
 #define GUARD_LEAST       1e-6   /* probability that a step keeps, to come back */
 #define CORRECTION_LABELS 3.0    /* wrong audits that the trust in the risks is worth at first */
-#define CORRECTION_FIRST  1.1    /* the correction before labels: a prior sees its own data too well */
+#define CORRECTION_FIRST  1.15   /* the correction before labels: a prior sees its own data too well */
 #define CORRECTION_FADE   0.9995 /* a label: old ones count less */
-#define CORRECTION_Z      0.2    /* standard deviations above the estimate */
+#define CORRECTION_Z      0.4    /* standard deviations above the estimate */
 #define CORRECTION_LEAST  0.6
 #define LIMIT_SHARE       10.5  /* times max_error: a good neighbour's risk */
 #define EAGER_SHARE       0.25  /* of what may be spent goes to others too, where good ones are few */
-#define LIMIT_MOST        0.6   /* a corrected risk: no single hit may be a gamble, however much is left */
+#define LIMIT_MOST        0.49  /* a corrected risk: no single hit may be a gamble, however much is left */
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
 #define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
 #define HURRY_MAX         2.5   /* times max_error that may be spent a request, where much is left */
-#define SPENT_Z           0.8 /* standard deviations above what was spent: the wrong hits are a matter of chance too */
-#define SLACK             0.5 /* of a wrong hit: else a young name space could not serve at all */
+#define SLACK             0.5   /* of a wrong hit: else a young name space could not serve at all */
 
 static const char *const feature_names[RM_EVIDENCE_FEATURES] = {
 #define X(name) #name,
@@ -191,12 +190,10 @@ void rm_evidence_count(rm_evidence *evidence, double risk)
     evidence->requests++;
 }
 
-/* What was served, by what is known now, as an upper bound; but a correction that has grown since does not count for what was
- * served before it. */
+/* What was served, by what is known now; but a correction that has grown since does not count for what was served before it. */
 static double spent_of(const rm_evidence *evidence)
 {
-    double spent = fmin(evidence->spent, rm_evidence_correction(evidence) * evidence->risked);
-    return spent + SPENT_Z * sqrt(spent);
+    return fmin(evidence->spent, rm_evidence_correction(evidence) * evidence->risked);
 }
 
 /* The risk up to which recent candidates would have cost so much in all. */
