@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Fits the semantic cache's shipped prior and prints it as src/cache/prior.inc.h.
 
-    remora eval semantic --stream F --max-error 0.05 --features F.jsonl    # one for each stream, and pairs likewise
-    bench/prior.py --model NAME --vectors F.vec,... F.jsonl ... > src/cache/prior.inc.h
+    remora eval semantic --stream F --max-error 0.05 --features F.jsonl    # for each stream and error, and pairs likewise
+    bench/prior.py --model NAME --vectors F.vec,... F.jsonl,... ... > src/cache/prior.inc.h
 
-Of the vectors (as --vectors of the evaluation writes them) only the mean is used, of which the first run does not know yet: do both
-steps twice.
+The files of one stream are joined by commas. Small caches are streams of their own: of each stream the classes in 20 parts, each part
+replayed alone, and their files one after the other. Of the vectors (as --vectors of the evaluation writes them) only the mean is used, of
+which the first run does not know yet, and which candidates a run meets depends on what it served: do both steps twice, and give the
+second fit the files of both.
 
-A logistic model over the candidates' features: its weights are the mean, and the inverse of its information the covariance, as if
-it were known from WORTH times as many labels: streams differ from each other by more than labels of one stream do. A file counts
-as much as any other. Only the coefficients leave this program, nothing of the texts."""
+A logistic model over the candidates' features, with random effects: its weights are the mean. Its covariance is the inverse of the
+information, as if known from WORTH times as many labels, and beside it how far the streams' own weights lie from the common ones:
+where streams differ, many labels of one say little of the next. A stream counts as much as any other. Only the coefficients leave
+this program, nothing of the texts."""
 import argparse
 import json
 import sys
@@ -17,12 +20,14 @@ import sys
 import numpy as np
 
 RIDGE = 0.5  # precision of a weight that no label says anything of
-WORTH = 0.05
-ROWS = 4000  # that each file counts as
+WORTH = 0.1
+EFFECTS = 2.0  # times the spread of the streams' own weights, which so few streams show too small
+OWN_RIDGE = 100.0  # precision with which a stream's own weights are held to the common ones, by standard deviations of the features
+ROWS = 4000  # that each stream counts as
 
 
-def read(path):
-    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+def read(paths):
+    rows = [json.loads(line) for path in paths.split(",") for line in open(path, encoding="utf-8")]
     return np.array([r["x"] for r in rows], float), np.array([r["right"] for r in rows], float)
 
 
@@ -30,27 +35,31 @@ def logistic(z):
     return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
 
 
-def fit(features, right, weight):
-    """Newton's method for the ridge-penalised likelihood; returns weights and information."""
-    w = np.zeros(features.shape[1])
-    ridge = RIDGE * np.eye(len(w))
+def fit(features, right, weight, start, ridge):
+    """Newton's method for the likelihood, with weights held to `start` by the precision `ridge`; returns weights and information."""
+    w = start.copy()
     for _ in range(50):
         p = logistic(features @ w)
         information = (features * (weight * p * (1 - p))[:, None]).T @ features
-        step = np.linalg.solve(information + ridge, features.T @ (weight * (p - right)) + ridge @ w)
+        step = np.linalg.solve(information + ridge, features.T @ (weight * (p - right)) + ridge @ (w - start))
         w -= step
         if abs(step).max() < 1e-8:
             break
     return w, information
 
 
-def prior_of(paths, worth=WORTH):
-    data = [read(path) for path in paths]
+def prior_of(streams):
+    data = [read(paths) for paths in streams]
     features = np.vstack([x for x, _ in data])
     right = np.concatenate([y for _, y in data])
     weight = np.concatenate([np.full(len(y), ROWS / len(y)) for _, y in data])
-    w, information = fit(features, right, weight)
-    return w, np.linalg.inv(information * worth + 5 * worth * np.eye(len(w)))
+    nothing = np.zeros(features.shape[1])
+    w, information = fit(features, right, weight, nothing, RIDGE * np.eye(len(nothing)))
+    own_ridge = OWN_RIDGE * np.diag(np.average((features - np.average(features, axis=0, weights=weight)) ** 2, axis=0, weights=weight))
+    own_ridge += RIDGE * np.eye(len(nothing))
+    own = [fit(x, y, np.full(len(y), ROWS / len(y)), w, own_ridge)[0] - w for x, y in data]
+    spread = np.mean([np.outer(d, d) for d in own], axis=0)
+    return w, np.linalg.inv((information + 5 * np.eye(len(w))) * WORTH) + EFFECTS * spread
 
 
 def numbers(values):
@@ -74,7 +83,7 @@ def main():
     parser.add_argument("--model", action="append", required=True, help="of the files after it; the last also serves any other model")
     parser.add_argument("--vectors", action="append", required=True, help="of the model before it, apart by commas")
     parser.add_argument("--dimensions", type=int, default=384)
-    parser.add_argument("files", nargs="+", help="features; as many for each model")
+    parser.add_argument("files", nargs="+", help="features of a stream; as many for each model")
     args = parser.parse_args()
     each = len(args.files) // len(args.model)
     print("/* Written by bench/prior.py. */\n/* clang-format off */")

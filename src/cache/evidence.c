@@ -6,21 +6,28 @@
 
 #define RISK_LEAST        1e-5
 #define RECENT_REQUESTS   2000.0 /* after which one counts 1/e */
-#define DRIFT             1e-5   /* share of the prior's covariance that comes back a label: old labels fade */
-#define OFFSET_VARIANCE   0.2    /* of answers, between each other */
+#define RECENT_FIRST      20.0 /* requests without a candidate that a young namespace starts from: its few say little yet */
+#define DRIFT             1e-5 /* share of the prior's covariance that comes back a label: old labels fade */
+#define OFFSET_VARIANCE   0.2  /* of answers, between each other */
 #define VARIANCE_LEAST    1e-3
-#define GUARD_Z           0.2    /* standard deviations above the share */
+#define GUARD_CERTAIN     (RM_EVIDENCE_STEPS - 1)
+#define GUARD_CERTAIN_AT  0.5    /* at first: a guard is right for certain, or adds something */
+#define GUARD_WRONG       0.999  /* of what a guard that is right for certain stops */
+#define GUARD_WEIGHT      0.7    /* of a label: those of one entry are alike */
+#define GUARD_LEAST       1e-6   /* probability that a step keeps, to come back */
 #define CORRECTION_LABELS 3.0    /* wrong audits that the trust in the risks is worth at first */
+#define CORRECTION_FIRST  1.1    /* the correction before labels: a prior sees its own data too well */
 #define CORRECTION_FADE   0.9995 /* a label: old ones count less */
 #define CORRECTION_Z      0.2    /* standard deviations above the estimate */
 #define CORRECTION_LEAST  0.6
 #define LIMIT_SHARE       10.5  /* times max_error: a good neighbour's risk */
 #define EAGER_SHARE       0.25  /* of what may be spent goes to others too, where good ones are few */
-#define LIMIT_MOST        0.45  /* no single hit may be a gamble, however much is left */
+#define LIMIT_MOST        0.56  /* a corrected risk: no single hit may be a gamble, however much is left */
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
 #define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
 #define HURRY_MAX         2.5   /* times max_error that may be spent a request, where much is left */
-#define SLACK             0.5   /* of a wrong hit: else a young name space could not serve at all */
+#define SPENT_Z           0.8 /* standard deviations above what was spent: the wrong hits are a matter of chance too */
+#define SLACK             1.0 /* of a wrong hit: else a young name space could not serve at all */
 
 static const char *const feature_names[RM_EVIDENCE_FEATURES] = {
 #define X(name) #name,
@@ -36,12 +43,23 @@ const char *rm_evidence_feature_name(unsigned feature)
     return feature < RM_EVIDENCE_FEATURES ? feature_names[feature] : "";
 }
 
+static void init_guards(rm_evidence *evidence)
+{
+    for (unsigned i = 0; i < RM_GUARD_COUNT; i++)
+        for (unsigned step = 0; step < RM_EVIDENCE_STEPS; step++)
+            evidence->guard_adds[i][step] =
+                step == GUARD_CERTAIN ? GUARD_CERTAIN_AT : (1 - GUARD_CERTAIN_AT) / GUARD_CERTAIN;
+}
+
 void rm_evidence_init(rm_evidence *evidence, const rm_prior *prior)
 {
     memset(evidence, 0, sizeof(*evidence));
     memcpy(evidence->weights, prior->weights, sizeof(evidence->weights));
     memcpy(evidence->covariance, prior->covariance, sizeof(evidence->covariance));
-    evidence->wrong_seen = evidence->wrong_expected = CORRECTION_LABELS;
+    evidence->recent = RECENT_FIRST;
+    evidence->wrong_expected = CORRECTION_LABELS;
+    evidence->wrong_seen = CORRECTION_LABELS * CORRECTION_FIRST;
+    init_guards(evidence);
 }
 
 /* ---- the model --------------------------------------------------------------------------------------------------- */
@@ -114,24 +132,39 @@ double rm_evidence_correction(const rm_evidence *evidence)
     return fmax(upper / evidence->wrong_expected, CORRECTION_LEAST);
 }
 
-double rm_evidence_guard_risk(const rm_evidence *evidence, uint32_t guards)
+/* Of a candidate of this risk, where the guard adds so much. */
+static double risk_with(double risk, unsigned step)
 {
-    double most = 0;
-
-    for (unsigned i = 0; i < RM_GUARD_COUNT; i++)
-        if (guards >> i & 1) {
-            double wrong = evidence->stopped_wrong[i] + 1;
-            most = fmax(most, (wrong + GUARD_Z * sqrt(wrong)) / (evidence->stopped[i] + 1));
-        }
-    return fmin(most, 1);
+    double odds = fmin(fmax(risk, RISK_LEAST), 1 - RISK_LEAST);
+    return step == GUARD_CERTAIN ? GUARD_WRONG : logistic(log(odds / (1 - odds)) + step);
 }
 
-void rm_evidence_learn_guards(rm_evidence *evidence, uint32_t guards, bool right)
+double rm_evidence_guard_risk(const rm_evidence *evidence, double risk, uint32_t guards)
+{
+    double most = risk;
+
+    for (unsigned i = 0; i < RM_GUARD_COUNT; i++)
+        if (guards >> i & 1) {
+            double mean = 0;
+            for (unsigned step = 0; step < RM_EVIDENCE_STEPS; step++)
+                mean += evidence->guard_adds[i][step] * risk_with(risk, step);
+            most = fmax(most, mean);
+        }
+    return most;
+}
+
+void rm_evidence_learn_guards(rm_evidence *evidence, double risk, uint32_t guards, bool right)
 {
     for (unsigned i = 0; i < RM_GUARD_COUNT; i++)
         if (guards >> i & 1) {
-            evidence->stopped[i] += 1;
-            evidence->stopped_wrong[i] += !right;
+            double *adds = evidence->guard_adds[i], sum = 0;
+            for (unsigned step = 0; step < RM_EVIDENCE_STEPS; step++) {
+                double wrong = risk_with(risk, step);
+                adds[step] = fmax(adds[step] * pow(right ? 1 - wrong : wrong, GUARD_WEIGHT), GUARD_LEAST);
+                sum += adds[step];
+            }
+            for (unsigned step = 0; step < RM_EVIDENCE_STEPS; step++)
+                adds[step] /= sum;
         }
 }
 
@@ -160,10 +193,12 @@ void rm_evidence_count(rm_evidence *evidence, double risk)
     evidence->requests++;
 }
 
-/* What was served, by what is known now; but a correction that has grown since does not count for what was served before it. */
+/* What was served, by what is known now, as an upper bound; but a correction that has grown since does not count for what was
+ * served before it. */
 static double spent_of(const rm_evidence *evidence)
 {
-    return fmin(evidence->spent, rm_evidence_correction(evidence) * evidence->risked);
+    double spent = fmin(evidence->spent, rm_evidence_correction(evidence) * evidence->risked);
+    return spent + SPENT_Z * sqrt(spent);
 }
 
 /* The risk up to which recent candidates would have cost so much in all. */
@@ -194,7 +229,7 @@ double rm_evidence_limit(const rm_evidence *evidence, double max_error)
     if (cost <= 0)
         return 0;
     double good = fmin(limit_at(evidence, cost), LIMIT_SHARE * max_error / correction);
-    return fmin(LIMIT_MOST, fmax(good, limit_at(evidence, cost * EAGER_SHARE)));
+    return fmin(LIMIT_MOST / correction, fmax(good, limit_at(evidence, cost * EAGER_SHARE)));
 }
 
 bool rm_evidence_affords(const rm_evidence *evidence, double risk, double max_error)

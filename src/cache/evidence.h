@@ -56,7 +56,8 @@ typedef struct rm_prior {
 /* Of the model with this name, else the careful one for any model. Static. */
 const rm_prior *rm_prior_of(const char *model);
 
-#define RM_EVIDENCE_BINS 96 /* of the risk's logarithm, from 1e-5 to 1 */
+#define RM_EVIDENCE_BINS  96 /* of the risk's logarithm, from 1e-5 to 1 */
+#define RM_EVIDENCE_STEPS 10
 
 typedef struct rm_evidence {
     double weights[RM_EVIDENCE_FEATURES];
@@ -65,8 +66,8 @@ typedef struct rm_evidence {
     double recent, recent_risk[RM_EVIDENCE_BINS];
     /* audits and labels near the limit: wrong ones, and how many the risks said there would be */
     double wrong_seen, wrong_expected;
-    /* labels of what each guard stopped */
-    double stopped[RM_GUARD_COUNT], stopped_wrong[RM_GUARD_COUNT];
+    /* of each guard, what its firing adds to the logit of a risk: a probability for each step, the last: wrong for certain */
+    double guard_adds[RM_GUARD_COUNT][RM_EVIDENCE_STEPS];
     /* since the namespace began */
     double risked; /* sum of the risks of what was served */
     double spent;  /* ... each corrected as it was then */
@@ -99,11 +100,11 @@ void rm_evidence_spend_error(rm_evidence *evidence, double risk);
  * Bayesian logistic regression (Spiegelhalter and Lauritzen 1990). */
 void rm_evidence_learn(rm_evidence *evidence, const rm_prior *prior, rm_evidence_offset *offset, const double *features,
                        double risk, bool right, double weight);
-/* The share of wrong ones among what the worst of these guards stopped so far, by an upper bound: 1 at first, so that a guard
- * is a veto until labels say otherwise. 0: no guards. */
-double rm_evidence_guard_risk(const rm_evidence *evidence, uint32_t guards);
-/* A label of what they stopped. */
-void rm_evidence_learn_guards(rm_evidence *evidence, uint32_t guards, bool right);
+/* A risk with what the worst of these guards adds to it: next to certain at first, so that a guard is a veto until labels say
+ * otherwise. No guards: the risk itself. */
+double rm_evidence_guard_risk(const rm_evidence *evidence, double risk, uint32_t guards);
+/* A label of something of this risk (without guards) that they stopped. */
+void rm_evidence_learn_guards(rm_evidence *evidence, double risk, uint32_t guards, bool right);
 /* How many times too small the risks may be, by an upper bound. */
 double rm_evidence_correction(const rm_evidence *evidence);
 /* One-sided 95 % upper bound of the share wrong/total. Source: Clopper and Pearson 1934. */

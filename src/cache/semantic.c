@@ -367,7 +367,7 @@ static rm_verdict weigh(rm_semantic *semantic, space *in, const rm_semantic_ask 
         decision->record = e->record;
     decision->limit = rm_evidence_limit(evidence, max_error);
     decision->likely = e ? rm_evidence_risk(evidence, &e->group->offset, decision->features) : 1;
-    decision->risk = fmax(decision->likely, rm_evidence_guard_risk(evidence, vetoes));
+    decision->risk = rm_evidence_guard_risk(evidence, decision->likely, vetoes);
     rm_evidence_count(evidence, decision->risk);
     if (!e || decision->likely > decision->limit)
         return RM_VERDICT_MISS;
@@ -450,7 +450,7 @@ static void label(rm_semantic *semantic, space *in, const rm_semantic_ask *ask, 
                       : near ? NEAR_WEIGHT
                              : 0);
     if (near)
-        rm_evidence_learn_guards(&in->evidence, decision->guards & vetoes_of(semantic), right);
+        rm_evidence_learn_guards(&in->evidence, decision->likely, decision->guards & vetoes_of(semantic), right);
     if (audit)
         count_audit(in, ask->shadow, right);
     if (!right && (audit || g->quarantine))
