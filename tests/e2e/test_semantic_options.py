@@ -134,7 +134,7 @@ def test_a_shared_hit_is_held_back(delaying, provider):  # noqa: F811
 def test_hits_of_ones_own_are_not_held_back(start, provider):  # noqa: F811
     remora = start(cache={"semantic": {**GENEROUS, "hit_delay": "1s"}}, embed=PATIENT)
     ask(remora, PASSWORD[0])
-    assert min(timed(lambda: ask(remora, text))[1] for text in PASSWORD[1:] * 2) < 0.9 and provider.count == 1
+    assert min(timed(lambda: ask(remora, text))[1] for text in PASSWORD[1:]) < 0.9 and provider.count == 1
 
 
 def test_who_leaves_a_held_hit_was_not_served(delaying, provider):  # noqa: F811

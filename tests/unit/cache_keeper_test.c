@@ -311,7 +311,7 @@ static void tenants_confirm_each_other(void **state)
         k->asked++;
         assert_int_equal(rm_semantic_read_answer(rm_slice_cstr(k->answer), &answer), RM_OK);
         assert_int_equal(rm_keeper_learn(k->keeper, &asked, &k->decision, &answer, true, &k->entry), RM_OK);
-        rm_semantic_ask own = question(k, 2, 7, 9);
+        rm_semantic_ask own = question(k, 2, 14, 9);
         own.tenant = tenant;
         assert_int_equal(rm_keeper_decide(k->keeper, &own, &k->decision), RM_OK);
         assert_int_equal(k->decision.verdict, RM_VERDICT_HIT);
