@@ -4,8 +4,7 @@
     remora eval semantic --stream F --max-error 0.05 --features F.jsonl    # for each stream and error, and pairs likewise
     bench/prior.py --model NAME --vectors F.vec,... F.jsonl,... ... > src/cache/prior.inc.h
 
-The files of one stream are joined by commas. Small caches are streams of their own: of each stream the classes in 20 parts, each part
-replayed alone, and their files one after the other. Of the vectors (as --vectors of the evaluation writes them) only the mean is used, of
+The files of one stream are joined by commas. Of the vectors (as --vectors of the evaluation writes them) only the mean is used, of
 which the first run does not know yet, and which candidates a run meets depends on what it served: do both steps twice, and give the
 second fit the files of both.
 

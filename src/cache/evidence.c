@@ -21,7 +21,7 @@
 #define CORRECTION_Z      0.2    /* standard deviations above the estimate */
 #define CORRECTION_LEAST  0.6
 #define LIMIT_SHARE       10.5  /* times max_error: a good neighbour's risk */
-#define EAGER_SHARE       0.25  /* of what may be spent goes to others too, where good ones are few */
+#define EAGER_SHARE       0.35  /* of what may be spent goes to others too, where good ones are few */
 #define LIMIT_MOST        0.56  /* a corrected risk: no single hit may be a gamble, however much is left */
 #define AHEAD_LEAST       300.0 /* requests over which what is left is spread, at least */
 #define AHEAD_SHARE       0.5   /* ... and as a share of those so far */
